@@ -1,0 +1,116 @@
+"""From vectors without a dimension to explicit scalars: the bridge to theories that work in coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import product
+from typing import Any
+
+import sympy
+from sympy import Expr, Symbol
+
+from theory.errors import InvalidRequest, MissingValue, UnsupportedExpectation
+from theory.fields import FieldLaw, FieldValue, GaussianField
+from theory.model import Model
+from theory.vectors import InnerProduct, Vector, VectorExpression
+
+
+def component_symbols(vector: Vector, size: int) -> tuple[Symbol, ...]:
+    """The scalars `w_0`, ..., `w_{size-1}` that stand for the entries of a vector."""
+    return tuple(Symbol(f"{vector.name}_{index}", real=True) for index in range(size))
+
+
+def expand_components(model: Model, dimensions: Mapping[Any, int]) -> Model:
+    """The explicit model of `Model.components`."""
+    sizes = {**model.known_dimensions, **{key: _dimension(key, value) for key, value in dimensions.items()}}
+    for symbol, width in model.known_dimensions.items():
+        if sizes[symbol] != width:
+            raise InvalidRequest(f"components({{{symbol}: {sizes[symbol]}}}): the data array fixes {symbol} = {width}")
+    unused = sorted((set(sizes) - set(model.dimensions)), key=str)
+    if unused:
+        raise InvalidRequest(f"components: {unused[0]} is no dimension of this model; its dimensions are "
+                             f"{', '.join(map(str, model.dimensions)) or 'all numbers already'}")
+    entries = {vector: component_symbols(vector, _size(vector, sizes)) for vector in model.vectors}
+    opaque = {node: _expand(node, entries) for node in model.loss.atoms(InnerProduct)}
+    data: dict[Any, Any] = {}
+    for names, law in model.data:
+        if isinstance(law, FieldLaw):
+            images, entries_of_field = _expand_field(law.field, model, entries)
+            opaque.update(images)
+            data.update(entries_of_field)
+        else:
+            data.update(_expand_law(names, law, entries))
+    parameters = [symbol for p in model.parameters for symbol in (entries[p] if isinstance(p, Vector) else (p,))]
+    values = {symbol: sympy.Integer(size) for symbol, size in sizes.items()}
+    fixed = {_expand(key, entries) if isinstance(key, InnerProduct) else key: value for key, value in model.fixed.items()}
+    return Model(model.loss.xreplace(opaque).xreplace(values), parameters, data, fixed)
+
+
+def _dimension(key: Any, value: Any) -> int:
+    if isinstance(value, bool) or not sympy.sympify(value).is_Integer or value < 1:
+        raise InvalidRequest(f"components({{{key}: {value!r}}}): a dimension must be a positive whole number")
+    return int(value)
+
+
+def _size(vector: Vector, sizes: Mapping[Any, int]) -> int:
+    size = vector.dimension.xreplace({key: sympy.Integer(value) for key, value in sizes.items()})
+    if not size.is_Integer:
+        raise MissingValue(f"components: the dimension {vector.dimension} of vector {vector} needs a number; write "
+                           f"model.components({{{vector.dimension}: 3}})")
+    return int(size)
+
+
+def _expand(node: InnerProduct, entries: Mapping[Vector, tuple[Symbol, ...]]) -> Expr:
+    return sympy.Add(*(a * b for a, b in zip(entries[node.left], entries[node.right], strict=True)))
+
+
+def _expand_vector(expression: VectorExpression, entries: Mapping[Vector, tuple[Symbol, ...]], size: int) -> tuple[Expr, ...]:
+    return tuple(
+        sympy.Add(*(c * entries[vector][index] for vector, c in expression.terms.items())) for index in range(size)
+    )
+
+
+def _expand_law(names: tuple[Any, ...], law: Any, entries: Mapping[Vector, tuple[Symbol, ...]]) -> dict[Any, Any]:
+    from theory.laws import Discrete, Empirical
+
+    flat = tuple(symbol for name in names for symbol in (entries[name] if isinstance(name, Vector) else (name,)))
+    if not any(isinstance(name, Vector) for name in names):
+        return {names if len(names) > 1 else names[0]: law}
+    if isinstance(law, Empirical):
+        columns = [array if array.ndim == 1 else array[:, j] for array in law.arrays
+                   for j in range(1 if array.ndim == 1 else array.shape[1])]
+        return {flat if len(flat) > 1 else flat[0]: Empirical(*columns)}
+    if isinstance(law, Discrete):
+        pairs = []
+        for value, probability in law.outcomes():
+            slots = value if isinstance(value, (tuple, sympy.Tuple)) else (value,)
+            row: list[Expr] = []
+            for name, slot in zip(names, slots, strict=True):
+                row.extend(_expand_vector(slot, entries, len(entries[name])) if isinstance(name, Vector) else [slot])
+            pairs.append((tuple(row) if len(row) > 1 else row[0], probability))
+        return {flat if len(flat) > 1 else flat[0]: Discrete(pairs)}
+    if len(names) == 1 and law.size == 1:
+        return {symbol: law for symbol in flat}
+    raise UnsupportedExpectation(f"the joint law {law} of {names} cannot be expanded into components")
+
+
+def _expand_field(
+    field: GaussianField, model: Model, entries: Mapping[Vector, tuple[Symbol, ...]]
+) -> tuple[dict[Expr, Expr], dict[Any, Any]]:
+    """F(w) = sum W_{i1..ik} w_i1 ... w_ik with i.i.d. standard Gaussian entries, for a kernel r**k with a number k."""
+    from theory.laws import Normal
+
+    argument = Symbol("r", real=True)
+    base, order = field.covariance(argument).as_base_exp()
+    if base != argument or not order.is_Integer:
+        raise UnsupportedExpectation(f"field {field} with covariance {field.kernel} has no expansion into a finite tensor; "
+                                     f"components needs GaussianField(order=k) with a number k")
+    values = sorted((node for node in model.loss.atoms(FieldValue) if node.field == field), key=str)
+    size = len(entries[values[0].point])
+    tensor = {index: Symbol(f"{field.name}_{'_'.join(map(str, index))}", real=True)
+              for index in product(range(size), repeat=int(order))}
+    images = {
+        node: sympy.Add(*(symbol * sympy.Mul(*(entries[node.point][i] for i in index)) for index, symbol in tensor.items()))
+        for node in values
+    }
+    return images, {symbol: Normal() for symbol in tensor.values()}

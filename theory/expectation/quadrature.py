@@ -1,0 +1,91 @@
+"""Expectations that have no closed form: typed nodes that stay symbolic until numbers are asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sympy
+from sympy import Expr, ImmutableDenseMatrix, Symbol, Tuple
+
+
+class Quadrature(Expr):
+    """E f(x) for a scalar x with a density: arguments integrand, variable, density, lower and upper end.
+
+    The variable is bound. `numerics` evaluates the node by quadrature with an error estimate; SymPy leaves it alone.
+    """
+
+    __slots__ = ()
+    is_commutative = True
+
+    def __new__(cls, integrand: Expr, variable: Symbol, density: Expr, lower: Expr, upper: Expr) -> Quadrature:
+        bound = Symbol("_x", real=True)
+        images = {variable: bound}
+        return Expr.__new__(cls, integrand.xreplace(images), bound, density.xreplace(images),
+                            sympy.sympify(lower), sympy.sympify(upper))
+
+    integrand = property(lambda self: self.args[0])
+    variable = property(lambda self: self.args[1])
+    density = property(lambda self: self.args[2])
+    lower = property(lambda self: self.args[3])
+    upper = property(lambda self: self.args[4])
+
+    @property
+    def bound_symbols(self) -> list[Symbol]:
+        """The integration variable."""
+        return [self.args[1]]
+
+    @property
+    def free_symbols(self) -> set[Any]:
+        return set().union(*(argument.free_symbols for argument in self.args)) - {self.args[1]}
+
+    def _eval_is_real(self) -> bool:
+        return True
+
+    def _latex(self, printer: Any) -> str:
+        inner = printer._print(self.integrand * self.density)
+        limits = rf"\int_{{{printer._print(self.lower)}}}^{{{printer._print(self.upper)}}}"
+        return rf"{limits} {inner} \, d{printer._print(self.variable)}"
+
+    def _eval_derivative(self, symbol: Any) -> Expr:
+        return Quadrature(sympy.diff(self.integrand, symbol), self.variable, self.density, self.lower, self.upper) + \
+            Quadrature(self.integrand * sympy.diff(sympy.log(self.density), symbol), self.variable, self.density,
+                       self.lower, self.upper)
+
+
+class GaussianQuadrature(Expr):
+    """E f(s_1, ..., s_p) over a centred Gaussian vector: arguments integrand, variables, covariance matrix."""
+
+    __slots__ = ()
+    is_commutative = True
+
+    def __new__(cls, integrand: Expr, variables: Any, covariance: Any) -> GaussianQuadrature:
+        names = tuple(variables)
+        bound = tuple(Symbol(f"_s{index}", real=True) for index in range(1, len(names) + 1))
+        matrix = ImmutableDenseMatrix(covariance)
+        return Expr.__new__(cls, integrand.xreplace(dict(zip(names, bound, strict=True))), Tuple(*bound), matrix)
+
+    integrand = property(lambda self: self.args[0])
+    variables = property(lambda self: tuple(self.args[1]))
+    covariance = property(lambda self: self.args[2])
+
+    @property
+    def bound_symbols(self) -> list[Symbol]:
+        """The Gaussian variables."""
+        return list(self.args[1])
+
+    @property
+    def free_symbols(self) -> set[Any]:
+        return (self.integrand.free_symbols | self.covariance.free_symbols) - set(self.args[1])
+
+    def _eval_is_real(self) -> bool:
+        return True
+
+    def _eval_derivative(self, symbol: Any) -> Expr:
+        if self.covariance.diff(symbol) != sympy.zeros(*self.covariance.shape):
+            raise NotImplementedError("differentiate before averaging: the covariance depends on the symbol")
+        return GaussianQuadrature(sympy.diff(self.integrand, symbol), self.args[1], self.covariance)
+
+    def _latex(self, printer: Any) -> str:
+        names = ", ".join(printer._print(name) for name in self.args[1])
+        return (rf"\mathbb{{E}}_{{({names}) \sim \mathcal{{N}}(0, {printer._print(self.covariance)})}}"
+                rf"\left[{printer._print(self.integrand)}\right]")

@@ -1,0 +1,394 @@
+"""A model: the loss of one sample, the trained parameters, and the laws of the random symbols.
+
+The same `Model` serves both views of the language: vectors without a dimension, whose loss is a function of inner
+products, and explicit scalar parameters. `Model.components` goes from the first to the second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import sympy
+from sympy import Expr, MatrixBase, S, Symbol
+from sympy.core.function import AppliedUndef
+
+from theory.errors import (
+    DimensionMismatch,
+    DuplicateName,
+    InvalidData,
+    InvalidLaw,
+    ModelError,
+    NotDimensionFree,
+    NotReal,
+    UnknownSymbol,
+)
+from theory.fields import FieldLaw, FieldValue, GaussianField
+from theory.identity import Identified, canonical_text
+from theory.laws.law import Law
+from theory.vectors import InnerProduct, Vector, VectorExpression, stray_vectors
+
+Named = Symbol | Vector | GaussianField
+
+
+class Model(Identified):
+    r"""The statement of a model: one loss, its parameters, its data.
+
+    Parameters
+    ----------
+    loss : scalar expression, the loss of one sample; a function of `dot` products, field values and scalar symbols.
+    parameters : the trained vectors, scalar symbols and matrices of symbols, in order.
+    data : mapping from a random symbol, vector, field, or tuple of them, to its law; a scalar law given for a vector
+        means independent entries. Fields may be listed alone.
+    fixed : known values of inner products of vectors that are not trained, `{dot(v, v): 1}`.
+
+    Every other symbol of the loss is a hyperparameter: it stays symbolic and needs a value (`at=`) for numbers.
+
+    Raises a `ModelError` (`NotReal`, `DuplicateName`, `NotDimensionFree`, `UnknownSymbol`, `InvalidLaw`,
+    `InvalidData`, `DimensionMismatch`) that names what is wrong; nothing is computed before.
+
+    >>> from theory import Model, Normal, Vector, dot, symbols
+    >>> n = symbols("n", positive=True)
+    >>> tau, xi = symbols("tau xi")
+    >>> w, v, z = Vector("w", n), Vector("v", n), Vector("z", n)
+    >>> model = Model(loss=(dot(w, z) - dot(v, z) - tau*xi)**2/2, parameters=[w],
+    ...               data={z: Normal(), xi: Normal()}, fixed={dot(v, v): 1})
+    >>> model.hyperparameters
+    (tau,)
+    """
+
+    def __init__(
+        self,
+        loss: Any,
+        parameters: Iterable[Any],
+        data: Mapping[Any, Any] | Iterable[GaussianField],
+        fixed: Mapping[Any, Any] | None = None,
+    ) -> None:
+        self.loss = _checked_loss(loss)
+        self.parameters = _checked_parameters(parameters)
+        self.data = _checked_data(data)
+        self.fixed = _checked_fixed(fixed or {}, self.parameters)
+        self._check_names()
+        self._check_occurrence()
+        self._check_laws()
+
+    # ----------------------------------------------------------------------------------------------- what it holds
+
+    @property
+    def law_of(self) -> dict[Named, Any]:
+        """The law of each random symbol that has a law of its own (joint laws are in `data`)."""
+        return {names[0]: law for names, law in self.data if len(names) == 1}
+
+    @property
+    def random(self) -> tuple[Named, ...]:
+        """Every random symbol, vector and field."""
+        return tuple(name for names, _ in self.data for name in names)
+
+    @property
+    def vector_parameters(self) -> tuple[Vector, ...]:
+        """The trained vectors."""
+        return tuple(parameter for parameter in self.parameters if isinstance(parameter, Vector))
+
+    @property
+    def scalar_parameters(self) -> tuple[Symbol, ...]:
+        """The trained scalars."""
+        return tuple(parameter for parameter in self.parameters if isinstance(parameter, Symbol))
+
+    @property
+    def data_vectors(self) -> tuple[Vector, ...]:
+        """The random vectors."""
+        return tuple(name for name in self.random if isinstance(name, Vector))
+
+    @property
+    def fields(self) -> tuple[GaussianField, ...]:
+        """The Gaussian fields."""
+        return tuple(name for name in self.random if isinstance(name, GaussianField))
+
+    @property
+    def signals(self) -> tuple[Vector, ...]:
+        """The fixed vectors: neither trained nor random, in the loss, in a law's outcomes or in `fixed`."""
+        known = {*self.vector_parameters, *self.data_vectors}
+        return tuple(sorted(self._vectors() - known, key=str))
+
+    @property
+    def vectors(self) -> tuple[Vector, ...]:
+        """Every vector, by name."""
+        return tuple(sorted(self._vectors(), key=str))
+
+    @property
+    def hyperparameters(self) -> tuple[Symbol, ...]:
+        """The symbols of the loss and of the laws that are neither trained nor random, by name."""
+        found = self.loss.free_symbols | {s for value in self.fixed.values() for s in value.free_symbols}
+        for _, law in self.data:
+            found |= law.free_symbols
+        return tuple(sorted(found - set(self.parameters) - set(self.random), key=str))
+
+    @property
+    def dimensions(self) -> tuple[Symbol, ...]:
+        """The symbolic dimensions of the vectors, by name."""
+        found = {symbol for vector in self._vectors() for symbol in vector.dimension.free_symbols}
+        return tuple(sorted(found, key=str))
+
+    @property
+    def known_dimensions(self) -> dict[Symbol, int]:
+        """Dimensions that a data array fixes: the width of an `Empirical` column block."""
+        found: dict[Symbol, int] = {}
+        for names, law in self.data:
+            for name, width in zip(names, getattr(law, "columns", ()), strict=False):
+                if isinstance(name, Vector) and isinstance(name.dimension, Symbol):
+                    found[name.dimension] = width
+        return found
+
+    @property
+    def data_count(self) -> int | None:
+        """The number of samples of an `Empirical` data set, None where data are drawn from laws."""
+        counts = {law.count for _, law in self.data if hasattr(law, "count")}
+        return counts.pop() if counts else None
+
+    @property
+    def is_explicit(self) -> bool:
+        """Whether there are no vectors and no fields: scalar parameters and scalar data alone."""
+        return not self._vectors() and not self.fields
+
+    def _vectors(self) -> set[Vector]:
+        found = set(self.vector_parameters) | set(self.data_vectors)
+        for expression in (self.loss, *self.fixed):
+            found |= expression.atoms(Vector)
+        for _, law in self.data:
+            found |= outcome_vectors(law)
+        return found
+
+    # ---------------------------------------------------------------------------------------------- other views of it
+
+    def components(self, dimensions: Mapping[Any, int] | None = None) -> Model:
+        """Return the explicit model in which every vector is expanded into scalars `w_0`, `w_1`, ...
+
+        `dimensions` gives a number to each symbolic dimension that the data do not fix. Raises `MissingValue` where one
+        is open. Cost: proportional to the number of scalars (for a field of order k: dimension**k).
+        """
+        from theory.components import expand_components
+
+        return expand_components(self, dimensions or {})
+
+    def substitute(self, values: Mapping[Any, Any]) -> Model:
+        """Return the model with numbers or expressions in place of hyperparameters."""
+        exact = {key: sympy.sympify(value) for key, value in values.items()}
+        data = {names if len(names) > 1 else names[0]: law if isinstance(law, FieldLaw) else law.substitute(exact)
+                for names, law in self.data}
+        fixed = {key: value.xreplace(exact) for key, value in self.fixed.items()}
+        return Model(self.loss.xreplace(exact), self.parameters, data, fixed)
+
+    # --------------------------------------------------------------------------------------------------- identity
+
+    def content(self) -> tuple[Any, ...]:
+        data = sorted(((names, law) for names, law in self.data), key=lambda pair: str(pair[0]))
+        return self.loss, self.parameters, tuple(data), self.fixed
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        data = {names if len(names) > 1 else names[0]: law for names, law in self.data}
+        return Model, (self.loss, self.parameters, data, self.fixed)
+
+    def __repr__(self) -> str:
+        data = ", ".join(f"{_key_text(names)}: {law}" for names, law in self.data)
+        fixed = "".join(f", fixed={{{', '.join(f'{k}: {v}' for k, v in self.fixed.items())}}}" if self.fixed else "")
+        return f"Model(loss={self.loss}, parameters={list(self.parameters)}, data={{{data}}}{fixed})"
+
+    def _repr_latex_(self) -> str:
+        return f"$\\displaystyle {self.to_latex()}$"
+
+    def to_latex(self) -> str:
+        """The loss and the laws of the data as a LaTeX `aligned` block."""
+        rows = [rf"\ell &= {sympy.latex(self.loss)}"]
+        for names, law in self.data:
+            left = ", ".join(sympy.latex(name) for name in names)
+            right = law.latex() if hasattr(law, "latex") else rf"\text{{Gaussian field}}"
+            rows.append(rf"{left} &\sim {right}")
+        return r"\begin{aligned} " + r" \\ ".join(rows) + r" \end{aligned}"
+
+    # ------------------------------------------------------------------------------------------------------ checks
+
+    def _check_names(self) -> None:
+        """Names are unique: no two different objects may carry one name."""
+        carriers: dict[str, Any] = {}
+        scalars = self.loss.free_symbols | set(self.hyperparameters)
+        for item in [*self.parameters, *self.random, *sorted(self._vectors() | scalars, key=str)]:
+            other = carriers.setdefault(item.name, item)
+            if other != item:
+                raise DuplicateName(
+                    f"the name {item.name!r} is carried by two different objects, {_describe(other)} and "
+                    f"{_describe(item)}; give one of them another name (symbols are made with theory.symbols)"
+                )
+        for role, items in (("parameters", self.parameters), ("data", self.random)):
+            for position, item in enumerate(items):
+                if item in items[:position]:
+                    raise DuplicateName(f"{item.name!r} is listed twice in {role}")
+        both = [item for item in self.parameters if item in self.random]
+        if both:
+            raise DuplicateName(f"{both[0].name!r} is listed both as a parameter and as data; it can be only one")
+
+    def _check_occurrence(self) -> None:
+        present = self.loss.free_symbols | self.loss.atoms(Vector) | self.loss.atoms(GaussianField)
+        for parameter in self.parameters:
+            if parameter not in present:
+                raise ModelError(f"parameter {parameter} does not occur in the loss, so no gradient moves it; "
+                                 f"remove it from parameters or use it in the loss")
+        undeclared = sorted(self.loss.atoms(GaussianField) - set(self.fields), key=str)
+        if undeclared:
+            raise UnknownSymbol(f"field {undeclared[0]} occurs in the loss but not in data; add "
+                                f"data={{{undeclared[0]}: {undeclared[0]}.law}}")
+        for key in self.fixed:
+            moving = [v for v in key.atoms(Vector) if v in (*self.vector_parameters, *self.data_vectors)]
+            if moving:
+                raise ModelError(f"fixed={{{key}: ...}} holds {moving[0]}, which is "
+                                 f"{'trained' if moving[0] in self.parameters else 'random'}; fixed takes inner products "
+                                 f"of vectors that never move")
+
+    def _check_laws(self) -> None:
+        occupied = set(self.parameters) | set(self.random)
+        for names, law in self.data:
+            clash = sorted(occupied & set(law.free_symbols), key=str)
+            if clash:
+                raise InvalidLaw(f"the law {law} of {_key_text(names)} depends on {clash[0]}, which is itself trained or "
+                                 f"random; laws may contain hyperparameters only")
+            _check_slots(names, law)
+
+
+# --------------------------------------------------------------------------------------------------- private checks
+
+
+def outcome_vectors(law: Any) -> set[Vector]:
+    """The vectors among the outcomes of a finite law."""
+    found: set[Vector] = set()
+    for value in getattr(law, "values", ()):
+        for entry in value if isinstance(value, (tuple, sympy.Tuple)) else (value,):
+            if isinstance(entry, VectorExpression):
+                found |= set(entry.terms)
+    return found
+
+
+def _checked_loss(loss: Any) -> Expr:
+    if isinstance(loss, str):
+        raise ModelError(f"the loss must be an expression, got the text {loss!r}; build it from theory.symbols")
+    expression = sympy.sympify(loss)
+    strays = stray_vectors(expression)
+    if strays:
+        raise NotDimensionFree(f"the loss holds a vector outside dot: {strays[0]}; vectors enter a loss only through "
+                               f"dot(a, b) or a field W(w)")
+    if not isinstance(expression, Expr) or isinstance(expression, MatrixBase):
+        raise ModelError(f"the loss must be one scalar expression, got {loss!r} of type {type(loss).__name__}")
+    if expression.has(S.NaN, S.ComplexInfinity, S.Infinity, S.NegativeInfinity):
+        raise ModelError(f"the loss is not finite: {expression}")
+    unknown = sorted(expression.atoms(AppliedUndef), key=str)
+    if unknown:
+        raise UnknownSymbol(f"the loss calls the undefined function {unknown[0]}; use a function that SymPy can "
+                            f"differentiate and evaluate, such as tanh, erf or exp")
+    _require_real(expression.free_symbols, "the loss")
+    if expression.is_real is False or expression.has(S.ImaginaryUnit):
+        raise NotReal(f"the loss is not real: {expression}")
+    return expression
+
+
+def _require_real(symbols: Iterable[Any], where: str) -> None:
+    for symbol in sorted(symbols, key=str):
+        if not symbol.is_real:
+            raise NotReal(f"{where} contains {symbol}, a symbol that is not declared real; make it with "
+                          f"theory.symbols({str(symbol)!r}), or sympy.Symbol({str(symbol)!r}, real=True)")
+
+
+def _checked_parameters(parameters: Iterable[Any]) -> tuple[Any, ...]:
+    if isinstance(parameters, (str, Symbol, Vector, Mapping)):
+        raise ModelError(f"parameters must be a list of vectors and symbols, got {parameters!r}")
+    flat: list[Any] = []
+    for parameter in parameters:
+        flat.extend(parameter if isinstance(parameter, MatrixBase) else [parameter])
+    if not flat:
+        raise ModelError("parameters is empty: name what SGD trains, as in parameters=[w]")
+    for parameter in flat:
+        if not isinstance(parameter, (Vector, Symbol)):
+            raise ModelError(f"a parameter must be a Vector, a symbol or a matrix of symbols, got {parameter!r}")
+    _require_real([p for p in flat if isinstance(p, Symbol)], "parameters")
+    return tuple(flat)
+
+
+def _checked_data(data: Any) -> tuple[tuple[tuple[Any, ...], Any], ...]:
+    if isinstance(data, Mapping):
+        items = list(data.items())
+    else:
+        fields = list(data)
+        if not all(isinstance(item, GaussianField) for item in fields):
+            raise ModelError(f"data must map random symbols to laws, as in data={{x: Normal()}}, got {data!r}; only "
+                             f"fields may be listed alone")
+        items = [(field, field.law) for field in fields]
+    if not items:
+        raise ModelError("data is empty: name the random symbols and their laws, as in data={x: Normal()}")
+    checked = []
+    for key, law in items:
+        names = tuple(key) if isinstance(key, (tuple, sympy.Tuple)) else (key,)
+        for name in names:
+            if not isinstance(name, (Symbol, Vector, GaussianField)):
+                raise ModelError(f"data key {key!r}: expected symbols, vectors or fields, got {name!r}")
+        if not isinstance(law, (Law, FieldLaw)):
+            raise InvalidLaw(f"data[{_key_text(names)}] must be a law such as Normal() or Discrete(...), got {law!r}")
+        checked.append((names, law))
+    _require_real([name for names, _ in checked for name in names if isinstance(name, Symbol)], "data")
+    return tuple(checked)
+
+
+def _checked_fixed(fixed: Mapping[Any, Any], parameters: tuple[Any, ...]) -> dict[Expr, Expr]:
+    checked: dict[Expr, Expr] = {}
+    for key, value in fixed.items():
+        expression, number = sympy.sympify(key), sympy.sympify(value)
+        if isinstance(number, sympy.Float):
+            number = sympy.nsimplify(number, rational=True)
+        if not isinstance(expression, Expr) or not (expression.atoms(InnerProduct) or expression.free_symbols):
+            raise ModelError(f"fixed={{{key}: {value}}}: the key must be an inner product of fixed vectors, dot(v, v)")
+        if not isinstance(number, Expr) or number.is_real is False:
+            raise ModelError(f"fixed={{{key}: {value}}}: the value must be a real number or symbol")
+        norm = isinstance(expression, InnerProduct) and expression.left == expression.right
+        if norm and number.is_negative:
+            raise ModelError(f"fixed={{{key}: {value}}}: a squared norm cannot be negative")
+        if set(expression.free_symbols) & set(parameters):
+            raise ModelError(f"fixed={{{key}: {value}}}: the key holds a trained parameter")
+        checked[expression] = number
+    return dict(sorted(checked.items(), key=lambda item: canonical_text(item[0])))
+
+
+def _check_slots(names: tuple[Any, ...], law: Any) -> None:
+    """The law must offer as many slots as it has names, of matching kinds and widths."""
+    if isinstance(law, FieldLaw):
+        if names != (law.field,):
+            raise InvalidLaw(f"data[{_key_text(names)}] is given the law of field {law.field}; write "
+                             f"data={{{law.field}: {law.field}.law}}")
+        return
+    if any(isinstance(name, GaussianField) for name in names):
+        raise InvalidLaw(f"field {_key_text(names)} takes its own law, {names[0]}.law, not {law}")
+    if law.size != len(names):
+        raise InvalidLaw(f"the law {law} has {law.size} slots, but data[{_key_text(names)}] names {len(names)} symbols")
+    for name, width in zip(names, getattr(law, "columns", ()), strict=False):
+        if isinstance(name, Vector):
+            if name.dimension.is_number and int(name.dimension) != width:
+                raise DimensionMismatch(f"vector {name} has dimension {name.dimension}, its data have {width} columns")
+        elif width != 1:
+            raise InvalidData(f"symbol {name} is a scalar, its data have {width} columns; state it as "
+                              f"Vector({name.name!r}, {width})")
+    for value in getattr(law, "values", ()):
+        entries = value if isinstance(value, (tuple, sympy.Tuple)) else (value,)
+        for name, entry in zip(names, entries, strict=True):
+            if isinstance(name, Vector) != isinstance(entry, VectorExpression):
+                kind = "a vector" if isinstance(name, Vector) else "a scalar"
+                raise InvalidLaw(f"{name} is {kind}, but the law {law} gives it the outcome {entry}")
+            if isinstance(entry, VectorExpression) and entry.dimension not in (None, name.dimension):
+                raise DimensionMismatch(f"{name} lives in R^{name.dimension}, its outcome {entry} in R^{entry.dimension}")
+
+
+def _key_text(names: tuple[Any, ...]) -> str:
+    return str(names[0]) if len(names) == 1 else "(" + ", ".join(map(str, names)) + ")"
+
+
+def _describe(item: Any) -> str:
+    if isinstance(item, Vector):
+        return f"the vector {item} in R^{item.dimension}"
+    if isinstance(item, GaussianField):
+        return f"the field {item}"
+    assumptions = ", ".join(f"{k}={v}" for k, v in sorted(item.assumptions0.items()) if k in ("real", "positive"))
+    return f"the symbol {item} ({assumptions})"
