@@ -86,13 +86,15 @@ class Equations(Identified):
 
     `clock`: the unit of time. `conventions`: what the numbers mean. `approximation`: the name of a closure or of an
     approximation, None where the equations are exact in the sense that the type states. `observables`: named functions
-    of the state, reported beside it. `model_hash`: content hash of model and algorithm.
+    of the state, reported instead of it. `statistics`: the same names as functions of the model's own quantities, which a
+    simulation measures. `model_hash`: content hash of model and algorithm.
     """
 
     clock: Clock = Clock.STEPS
     conventions: tuple[str, ...] = ()
     approximation: str | None = None
     observables: Mapping[str, Expr] = field(default_factory=dict)
+    statistics: Mapping[str, Expr] = field(default_factory=dict)
     assumptions: tuple[Assumption, ...] = ()
     steps: Steps = Steps()
     references: tuple[Reference, ...] = ()
@@ -100,6 +102,7 @@ class Equations(Identified):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "observables", dict(self.observables))
+        object.__setattr__(self, "statistics", dict(self.statistics))
         object.__setattr__(self, "steps", Steps(self.steps))
 
     @property

@@ -26,11 +26,10 @@ from theory.vectors import InnerProduct
 class ScalingLimit(ODE):
     """The ballistic limit as an ODE for the statistics, with what the limit discards and its fluctuations.
 
-    `statistics`: state symbol -> function of inner products. `gram_rates`: rate of each Gram entry, before elimination.
+    `statistics`: name -> function of inner products. `gram_rates`: rate of each Gram entry, before elimination.
     `discarded`: what the limit drops from each rate, in powers of 1/n (None where it is not derived).
     """
 
-    statistics: Mapping[Symbol, Expr]
     gram_rates: Mapping[Expr, Expr]
     discarded: Mapping[Symbol, Expr | None]
     dimension: Symbol
@@ -85,7 +84,8 @@ class ScalingLimit(ODE):
         """
         noise = self.covariance / self.dimension
         return SDE(rates=self.rates, covariance=ImmutableDenseMatrix(noise), clock=self.clock, conventions=self.conventions,
-                   approximation="small-noise expansion at order 1/n of the covariance", assumptions=self.assumptions,
+                   approximation="limit drift with Gaussian fluctuations of order n**(-1/2)", statistics=self.statistics,
+                   assumptions=self.assumptions,
                    steps=self.steps, references=self.references, model_hash=self.model_hash)
 
     def at_finite_dimension(self) -> Recurrence:
@@ -106,7 +106,8 @@ class ScalingLimit(ODE):
         affine = all(is_affine(value, self.state) for value in update.values())
         return Recurrence(update=update, clock=Clock.STEPS, conventions=self.conventions, assumptions=self.assumptions,
                           approximation=None if affine else "mean drift iterated, fluctuations neglected",
-                          steps=self.steps, references=self.references, model_hash=self.model_hash)
+                          statistics=self.statistics, steps=self.steps, references=self.references,
+                          model_hash=self.model_hash)
 
     @cached_property
     def population_loss(self) -> Expr:
@@ -195,7 +196,7 @@ def _derive(model: Model, algorithm: SGD, dynamics: GramDynamics, dimension: Sym
     }
     rates = {name: _present(rate) for name, rate in rates.items()}
     return ScalingLimit(
-        rates=rates, statistics=statistics, gram_rates=gram, discarded=discarded, dimension=dimension, model=model,
+        rates=rates, statistics={str(name): u for name, u in statistics.items()}, gram_rates=gram, discarded=discarded, dimension=dimension, model=model,
         algorithm=algorithm, _dynamics=dynamics, _elimination=elimination, observables={},
         conventions=("time is learning_rate x steps", *algorithm.conventions(),
                      "the limit is n -> infinity at fixed statistics; fluctuations are of order n**(-1/2)"),
