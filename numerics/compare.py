@@ -99,7 +99,7 @@ class Agreement:
         rejected = int(self.table["rejected"].sum())
         parts = [
             f"{self.verdict}: {rejected} of {self.comparisons} comparisons rejected "
-            f"({statistics} statistic{'s' * (statistics > 1)} at {times} time{'s' * (times > 1)}, Holm at {self.level:g})",
+            f"(statistics: {statistics}, times: {times}, Holm at {self.level:g})",
             f"largest |z| {self.largest_z:.2f}",
             f"{self.replicas} replicas, {self.diverged} diverged",
         ]
@@ -143,7 +143,8 @@ def compare(prediction: xr.Dataset, simulation: xr.Dataset, *, level: float = 1e
     replicas, times = simulation.sizes["replica"], simulation["time"].values.astype(float)
     if replicas < 2:
         raise InvalidRequest(f"compare needs at least 2 replicas for a standard error, got {replicas}")
-    runs = np.stack([simulation[name].transpose("replica", "time").values for name in names])  # (statistic, replica, time)
+    # (statistic, replica, time)
+    runs = np.stack([simulation[name].transpose("replica", "time").values for name in names])
     rounding = 64 * float(np.finfo(runs.dtype if np.issubdtype(runs.dtype, np.floating) else float).eps)
     lost = ~np.isfinite(runs).all(axis=(0, 2))
     if "diverged" in simulation:
@@ -242,7 +243,8 @@ def _statistics(prediction: xr.Dataset, simulation: xr.Dataset) -> list[str]:
         raise IncomparableResults("the prediction holds no statistic")
     if missing := [name for name in names if name not in simulation.data_vars]:
         simulated = ", ".join(map(str, simulation.data_vars)) or "nothing"
-        raise IncomparableResults(f"predicted but not simulated: {', '.join(missing)}; the simulation holds {simulated}")
+        listed = ", ".join(missing)
+        raise IncomparableResults(f"predicted but not simulated: {listed}; the simulation holds {simulated}")
     for name in names:
         if prediction[name].dims != ("time",) or set(simulation[name].dims) != {"replica", "time"}:
             raise IncomparableResults(
@@ -259,7 +261,7 @@ def _predicted(prediction: xr.Dataset, name: str, times: Floats) -> Floats:
         bad = grid[~np.isfinite(values)][0]
         raise IncomparableResults(f"the prediction of {name} is not finite from time {bad:g} on; compare up to there")
     if np.array_equal(grid, times):
-        return values
+        return np.asarray(values)
     if grid.size > 1 and not (np.diff(grid) > 0).all():
         raise IncomparableResults(f"the times of the prediction of {name} do not increase")
     slack = 1e-6 * (np.diff(np.sort(times)).min() if times.size > 1 else max(1.0, abs(float(times[0]))))
@@ -350,6 +352,7 @@ def fit_exponent(
     orthogonal, triangular = np.linalg.qr(design)
     solution = np.linalg.solve(triangular, orthogonal.T @ (np.log(ordinate) * weights))
     chi_square = float(np.sum((np.log(ordinate) * weights - design @ solution) ** 2)) / freedom
-    variance = float(np.sum(np.linalg.inv(triangular)[1] ** 2)) * (chi_square if y_error is None else max(1.0, chi_square))
+    inflation = chi_square if y_error is None else max(1.0, chi_square)
+    variance = float(np.sum(np.linalg.inv(triangular)[1] ** 2)) * inflation
     correction = float(solution[2]) if correction_power is not None else 0.0
     return ExponentFit(float(solution[1]), float(np.sqrt(variance)), freedom, float(solution[0]), correction)

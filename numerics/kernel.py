@@ -229,7 +229,7 @@ def guarded(function: Any) -> Any:
 
     By itself numba raises `UnpicklingError` or `EOFError` from the call if a file of its cache is truncated.
     """
-    cache = getattr(function, "_cache", None)
+    cache: Any = getattr(function, "_cache", None)
     if not hasattr(function, "py_func") or not hasattr(cache, "flush") or hasattr(cache, "guarded"):
         return function
     load, save = cache.load_overload, cache.save_overload

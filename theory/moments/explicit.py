@@ -61,7 +61,7 @@ class ExplicitStep:
         self.gradients = {p: self._marked(g, functions).xreplace(shift) for p, g in gradient(model).scalars.items()}
         self.functions = functions
         self.groups = self._groups()
-        self.exact = all(getattr(law, "exact", True) for _, law in model.data)
+        self.exact = all(getattr(law, "is_exact", True) for _, law in model.data)
 
     def _marked(self, expression: Expr, functions: dict[Expr, Symbol]) -> Expr:
         """Non-polynomial functions of the data alone become symbols; parameters must enter polynomially."""

@@ -1,0 +1,84 @@
+"""The stationary moments in closed form, with the condition under which they exist."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import mpmath
+import sympy
+from sympy import Expr
+from sympy.polys.matrices import DomainMatrix
+
+from theory.equations import Boundary, Clock
+from theory.errors import NotStationary
+from theory.moments.recurrence import Moment, MomentRecurrence
+
+
+@dataclass(frozen=True)
+class StationaryMoments:
+    """`values`: moment -> stationary value. `boundaries`: where each degree's block loses stability (det(I - T_k) = 0).
+
+    The values are meaningful only where the spectral radius of every block of even degree is below one; `boundaries`
+    vanish where that first fails as the learning rate grows from zero.
+    """
+
+    values: Mapping[Moment, Expr]
+    boundaries: Mapping[int, Boundary]
+    observables: Mapping[str, Expr]
+
+
+def stationary(recurrence: MomentRecurrence, *, at: Mapping[Any, Any] | None = None) -> StationaryMoments:
+    r"""Return the stationary moments m = (I - T)^{-1} c as exact expressions, with their existence condition.
+
+    Parameters: `recurrence` from `moments`; `at`, values for some hyperparameters (exact numbers stay exact).
+    Raises `NotStationary` if all hyperparameters of T have numbers and the spectral radius of a homogeneous block (one more
+    degree for an odd highest order) is not below one: the linear solve would give finite, wrong numbers.
+    Cost: exact linear algebra over rational functions; use `numerics.stationary` for more than about 30 moments.
+
+    >>> from theory import Model, Normal, SGD, moments, stationary, symbols
+    >>> eta, s = symbols("eta s", positive=True)
+    >>> w, x, e = symbols("w x e")
+    >>> m = moments(Model((w*x - s*e)**2/2, [w], {x: Normal(), e: Normal()}), SGD(eta))
+    >>> list(stationary(m).values.values())
+    [0, -eta*s**2/(3*eta - 2)]
+    """
+    exact = {key: sympy.nsimplify(value, rational=True) for key, value in (at or {}).items()}
+    matrix = recurrence.matrix.xreplace(exact)
+    constant = recurrence.constant.xreplace(exact)
+    size = matrix.shape[0]
+    blocks = {degree: [i for i, d in enumerate(recurrence.degrees) if d == degree] for degree in sorted(set(recurrence.degrees))}
+    boundaries = {}
+    for degree, rows in blocks.items():
+        block = matrix.extract(rows, rows)
+        if not block.free_symbols:
+            refuse_unstable(spectral_radius_exact(block), degree)
+        contraction = DomainMatrix.from_Matrix(sympy.eye(len(rows)) - block)
+        determinant = (-1) ** len(rows) * contraction.domain.to_sympy(contraction.charpoly()[-1])
+        boundaries[degree] = Boundary(expression=sympy.factor(determinant), sides=("unstable", "stable for small learning rates"),
+                                      clock=Clock.STEPS, model_hash=recurrence.model_hash)
+    left = DomainMatrix.from_Matrix(sympy.eye(size) - matrix).to_field()
+    right = DomainMatrix.from_Matrix(constant).to_field()
+    left, right = left.unify(right)
+    solution = left.lu_solve(right).to_Matrix()
+    values = {moment: sympy.factor(solution[i, 0]) for i, moment in enumerate(recurrence.state)}
+    images = {moment: value for moment, value in values.items()}
+    observables = {name: sympy.factor(value.xreplace(exact).xreplace(images)) for name, value in recurrence.observables.items()}
+    return StationaryMoments(values, boundaries, observables)  # type: ignore[arg-type]
+
+
+def spectral_radius_exact(block: Any) -> float:
+    """The spectral radius of a numeric matrix, in 30 digits."""
+    if block.shape == (1, 1):  # mpmath.eig returns another shape here
+        return abs(float(block[0, 0]))
+    with mpmath.workdps(30):
+        values = mpmath.eig(mpmath.matrix(block.evalf(30).tolist()), left=False, right=False)
+    return float(max((abs(value) for value in values), default=0))
+
+
+def refuse_unstable(radius: float, degree: int) -> None:
+    """Raise `NotStationary` if the block of this degree does not contract."""
+    if not radius < 1:
+        raise NotStationary(radius, f"the moments of degree {degree} have no stationary value: the spectral radius of their "
+                            f"homogeneous block is {radius:.6g}, not below 1. Lower the learning rate or raise the batch size")
