@@ -270,8 +270,8 @@ def _predicted(prediction: xr.Dataset, name: str, times: Floats) -> Floats:
             f"the simulation runs over times {times.min():g} ... {times.max():g}, the prediction of {name} only over "
             f"{grid[0]:g} ... {grid[-1]:g}; solve for the whole range"
         )
-    nearest = np.abs(grid[:, None] - times[None, :]).argmin(axis=0) if grid.size * times.size < 10**6 else None
-    if nearest is not None and (np.abs(grid[nearest] - times) <= 1e-12 * np.abs(times)).all():
+    nearest = np.searchsorted((grid[1:] + grid[:-1]) / 2, times)
+    if (np.abs(grid[nearest] - times) <= 1e-12 * np.abs(times)).all():
         return np.asarray(values[nearest])
     if grid.size < 4:
         raise IncomparableResults(
@@ -286,7 +286,8 @@ def _numerical_error(prediction: xr.Dataset, name: str, times: Floats) -> Floats
     """The stated bound of the numerical error at the simulated times, zero if none is stated."""
     if f"{name}_error" not in prediction:
         return np.zeros(times.shape)
-    return np.interp(times, prediction["time"].values.astype(float), np.abs(prediction[f"{name}_error"].values))
+    bound = np.abs(prediction[f"{name}_error"].values)
+    return np.asarray(np.interp(times, prediction["time"].values.astype(float), bound))
 
 
 # ------------------------------------------------------------------------------------------------------ rates

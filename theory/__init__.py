@@ -31,6 +31,7 @@ _EXPORTS = {
     "theory.scaling": ("ScalingLimit", "scaling_limit"),
     "theory.moments": ("MomentRecurrence", "moments", "stationary"),
     "theory.update": ("random_map",),
+    "theory.networks": ("MLP", "Attention", "Linear", "Matrix"),
 }
 _HOME = {name: module for module, names in _EXPORTS.items() for name in names}
 

@@ -9,9 +9,9 @@ from typing import Any
 import sympy
 from sympy import Expr, Symbol
 
-from theory.errors import InvalidRequest, MissingValue, UnsupportedExpectation
+from theory.errors import DuplicateName, InvalidRequest, MissingValue, UnsupportedExpectation
 from theory.fields import FieldLaw, FieldValue, GaussianField
-from theory.model import Model
+from theory.model import Model, scalar_columns
 from theory.vectors import InnerProduct, Vector, VectorExpression
 
 
@@ -31,6 +31,8 @@ def expand_components(model: Model, dimensions: Mapping[Any, int]) -> Model:
         raise InvalidRequest(f"components: {unused[0]} is no dimension of this model; its dimensions are "
                              f"{', '.join(map(str, model.dimensions)) or 'all numbers already'}")
     entries = {vector: component_symbols(vector, _size(vector, sizes)) for vector in model.vectors}
+    _require_new_names(entries, model)
+    values = {symbol: sympy.Integer(size) for symbol, size in sizes.items()}
     opaque = {node: _expand(node, entries) for node in model.loss.atoms(InnerProduct)}
     data: dict[Any, Any] = {}
     for names, law in model.data:
@@ -39,11 +41,23 @@ def expand_components(model: Model, dimensions: Mapping[Any, int]) -> Model:
             opaque.update(images)
             data.update(entries_of_field)
         else:
-            data.update(_expand_law(names, law, entries))
+            data.update(_expand_law(names, law.substitute(values), entries))
     parameters = [symbol for p in model.parameters for symbol in (entries[p] if isinstance(p, Vector) else (p,))]
-    values = {symbol: sympy.Integer(size) for symbol, size in sizes.items()}
-    fixed = {_expand(key, entries) if isinstance(key, InnerProduct) else key: value for key, value in model.fixed.items()}
+    fixed = {key.xreplace({node: _expand(node, entries) for node in key.atoms(InnerProduct)}): value.xreplace(values)
+             for key, value in model.fixed.items()}
     return Model(model.loss.xreplace(opaque).xreplace(values), parameters, data, fixed)
+
+
+def _require_new_names(entries: Mapping[Vector, tuple[Symbol, ...]], model: Model) -> None:
+    """The names of the entries must not be those of other entries or of the symbols of the model."""
+    owners: dict[str, str] = {symbol.name: f"the symbol {symbol}" for symbol in (
+        *model.scalar_parameters, *model.hyperparameters, *(name for name in model.random if isinstance(name, Symbol)))}
+    for vector, symbols in entries.items():
+        for symbol in symbols:
+            other = owners.setdefault(symbol.name, f"an entry of {vector}")
+            if other != f"an entry of {vector}":
+                raise DuplicateName(f"components: an entry of {vector} would carry the name {symbol.name!r} of {other}; rename "
+                                    f"one of them")
 
 
 def _dimension(key: Any, value: Any) -> int:
@@ -77,10 +91,8 @@ def _expand_law(names: tuple[Any, ...], law: Any, entries: Mapping[Vector, tuple
     if not any(isinstance(name, Vector) for name in names):
         return {names if len(names) > 1 else names[0]: law}
     if isinstance(law, Empirical):
-        columns = [array if array.ndim == 1 else array[:, j] for array in law.arrays
-                   for j in range(1 if array.ndim == 1 else array.shape[1])]
-        return {flat if len(flat) > 1 else flat[0]: Empirical(*columns)}
-    if isinstance(law, Discrete):
+        return {flat: scalar_columns(law)}
+    if isinstance(law, Discrete) and not law.is_scalar:
         pairs = []
         for value, probability in law.outcomes():
             slots = value if isinstance(value, (tuple, sympy.Tuple)) else (value,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import sympy
@@ -60,6 +61,11 @@ class GaussianField(Atom):
     @property
     def free_symbols(self) -> set[Basic]:
         return self.kernel.free_symbols - {_ARGUMENT}
+
+    def substitute(self, values: Mapping[Any, Any]) -> GaussianField:
+        """The field with symbols of its covariance replaced, checked afresh."""
+        kernel = self.kernel.xreplace(dict(values))
+        return GaussianField(self.name, covariance=sympy.Lambda(_ARGUMENT, kernel))
 
     @property
     def law(self) -> FieldLaw:

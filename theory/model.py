@@ -22,6 +22,7 @@ from theory.errors import (
     NotDimensionFree,
     NotReal,
     UnknownSymbol,
+    UnknownValue,
 )
 from theory.fields import FieldLaw, FieldValue, GaussianField
 from theory.identity import Identified, canonical_text
@@ -142,8 +143,7 @@ class Model(Identified):
     @property
     def data_count(self) -> int | None:
         """The number of samples of an `Empirical` data set, None where data are drawn from laws."""
-        counts = {law.count for _, law in self.data if hasattr(law, "count")}
-        return counts.pop() if counts else None
+        return next((law.count for _, law in self.data if hasattr(law, "count")), None)
 
     @property
     def is_explicit(self) -> bool:
@@ -171,12 +171,22 @@ class Model(Identified):
         return expand_components(self, dimensions or {})
 
     def substitute(self, values: Mapping[Any, Any]) -> Model:
-        """Return the model with numbers or expressions in place of hyperparameters."""
-        exact = {key: sympy.sympify(value) for key, value in values.items()}
-        data = {names if len(names) > 1 else names[0]: law if isinstance(law, FieldLaw) else law.substitute(exact)
-                for names, law in self.data}
-        fixed = {key: value.xreplace(exact) for key, value in self.fixed.items()}
-        return Model(self.loss.xreplace(exact), self.parameters, data, fixed)
+        """Return the model with numbers or expressions in place of hyperparameters, in the loss and in every law.
+
+        Raises `UnknownValue` for a symbol that is none.
+        """
+        exact = {sympy.sympify(key): sympy.sympify(value) for key, value in values.items()}
+        for key in exact:
+            if key not in self.hyperparameters:
+                raise UnknownValue(f"substitute({{{key}: ...}}): {key} is no hyperparameter of this model; they are "
+                                   f"{', '.join(map(str, self.hyperparameters)) or 'none'}")
+        fields = {field: field.substitute(exact) for field in self.fields}
+        data: dict[Any, Any] = {}
+        for names, law in self.data:
+            images = tuple(fields.get(name, name) for name in names)
+            data[images] = images[0].law if isinstance(law, FieldLaw) else law.substitute(exact)
+        fixed = {key.xreplace(exact): value.xreplace(exact) for key, value in self.fixed.items()}
+        return Model(self.loss.xreplace({**exact, **fields}), self.parameters, data, fixed)
 
     # --------------------------------------------------------------------------------------------------- identity
 
@@ -210,7 +220,7 @@ class Model(Identified):
     def _check_names(self) -> None:
         """Names are unique: no two different objects may carry one name."""
         carriers: dict[str, Any] = {}
-        scalars = self.loss.free_symbols | set(self.hyperparameters)
+        scalars = self.loss.free_symbols | set(self.hyperparameters) | set(self.dimensions)
         for item in [*self.parameters, *self.random, *sorted(self._vectors() | scalars, key=str)]:
             other = carriers.setdefault(item.name, item)
             if other != item:
@@ -246,11 +256,25 @@ class Model(Identified):
     def _check_laws(self) -> None:
         occupied = set(self.parameters) | set(self.random)
         for names, law in self.data:
-            clash = sorted(occupied & set(law.free_symbols), key=str)
+            clash = sorted(occupied & (set(law.free_symbols) | outcome_vectors(law)), key=str)
             if clash:
                 raise InvalidLaw(f"the law {law} of {_key_text(names)} depends on {clash[0]}, which is itself trained or "
                                  f"random; laws may contain hyperparameters only")
             _check_slots(names, law)
+        data_sets = [(names, law) for names, law in self.data if hasattr(law, "count")]
+        for names, law in data_sets[1:]:
+            if law.count != data_sets[0][1].count:
+                raise InvalidData(f"the data sets of {_key_text(data_sets[0][0])} and {_key_text(names)} have "
+                                  f"{data_sets[0][1].count} and {law.count} samples; give columns of one data set together, "
+                                  f"as in data={{(x, y): Empirical(X, Y)}}")
+        widths: dict[Any, tuple[Any, int]] = {}
+        for names, law in data_sets:
+            for name, width in zip(names, law.columns, strict=True):
+                if isinstance(name, Vector):
+                    other, first = widths.setdefault(name.dimension, (name, width))
+                    if first != width:
+                        raise DimensionMismatch(f"vectors {other} and {name} both live in R^{name.dimension}, but their data "
+                                                f"have {first} and {width} columns")
 
 
 # --------------------------------------------------------------------------------------------------- private checks
@@ -269,7 +293,12 @@ def outcome_vectors(law: Any) -> set[Vector]:
 def _checked_loss(loss: Any) -> Expr:
     if isinstance(loss, str):
         raise ModelError(f"the loss must be an expression, got the text {loss!r}; build it from theory.symbols")
-    expression = sympy.sympify(loss)
+    try:
+        expression = sympy.sympify(loss)
+    except sympy.SympifyError:
+        expression = None
+    if not isinstance(expression, sympy.Basic):
+        raise ModelError(f"the loss must be one scalar expression, got {loss!r} of type {type(loss).__name__}")
     strays = stray_vectors(expression)
     if strays:
         raise NotDimensionFree(f"the loss holds a vector outside dot: {strays[0]}; vectors enter a loss only through "
@@ -296,7 +325,7 @@ def _require_real(symbols: Iterable[Any], where: str) -> None:
 
 
 def _checked_parameters(parameters: Iterable[Any]) -> tuple[Any, ...]:
-    if isinstance(parameters, (str, Symbol, Vector, Mapping)):
+    if isinstance(parameters, (str, Symbol, Vector, Mapping)) or not isinstance(parameters, Iterable):
         raise ModelError(f"parameters must be a list of vectors and symbols, got {parameters!r}")
     flat: list[Any] = []
     for parameter in parameters:
@@ -314,7 +343,7 @@ def _checked_data(data: Any) -> tuple[tuple[tuple[Any, ...], Any], ...]:
     if isinstance(data, Mapping):
         items = list(data.items())
     else:
-        fields = list(data)
+        fields = list(data) if isinstance(data, Iterable) and not isinstance(data, str) else [data]
         if not all(isinstance(item, GaussianField) for item in fields):
             raise ModelError(f"data must map random symbols to laws, as in data={{x: Normal()}}, got {data!r}; only "
                              f"fields may be listed alone")
@@ -323,32 +352,59 @@ def _checked_data(data: Any) -> tuple[tuple[tuple[Any, ...], Any], ...]:
         raise ModelError("data is empty: name the random symbols and their laws, as in data={x: Normal()}")
     checked = []
     for key, law in items:
-        names = tuple(key) if isinstance(key, (tuple, sympy.Tuple)) else (key,)
+        names = _flat(key)
         for name in names:
             if not isinstance(name, (Symbol, Vector, GaussianField)):
                 raise ModelError(f"data key {key!r}: expected symbols, vectors or fields, got {name!r}")
         if not isinstance(law, (Law, FieldLaw)):
             raise InvalidLaw(f"data[{_key_text(names)}] must be a law such as Normal() or Discrete(...), got {law!r}")
-        checked.append((names, law))
+        checked.append((names, _by_entries(names, law)))
     _require_real([name for names, _ in checked for name in names if isinstance(name, Symbol)], "data")
     return tuple(checked)
+
+
+def _flat(key: Any) -> tuple[Any, ...]:
+    """The names of a data key; tuples of symbols inside it, such as the entries of an input, are unpacked."""
+    return tuple(name for part in key for name in _flat(part)) if isinstance(key, (tuple, sympy.Tuple)) else (key,)
+
+
+def _by_entries(names: tuple[Any, ...], law: Any) -> Any:
+    """The law of the names: a data set with one symbol per column is cut into its columns."""
+    columns = getattr(law, "columns", ())
+    if law.size == len(names) if isinstance(law, Law) else True:
+        return law
+    if sum(columns) != len(names) or not all(isinstance(name, Symbol) for name in names):
+        return law
+    return scalar_columns(law)
+
+
+def scalar_columns(data_set: Any) -> Any:
+    """An `Empirical` law with every column of its arrays a slot of its own."""
+    return type(data_set)(*(array if array.ndim == 1 else array[:, index]
+                            for array, width in zip(data_set.arrays, data_set.columns, strict=True)
+                            for index in range(width)))
 
 
 def _checked_fixed(fixed: Mapping[Any, Any], parameters: tuple[Any, ...]) -> dict[Expr, Expr]:
     checked: dict[Expr, Expr] = {}
     for key, value in fixed.items():
+        if isinstance(key, str) or isinstance(value, str):
+            raise ModelError(f"fixed={{{key!r}: {value!r}}}: expected expressions, as in fixed={{dot(v, v): 1}}, got text")
         expression, number = sympy.sympify(key), sympy.sympify(value)
         if isinstance(number, sympy.Float):
             number = sympy.nsimplify(number, rational=True)
         if not isinstance(expression, Expr) or not (expression.atoms(InnerProduct) or expression.free_symbols):
             raise ModelError(f"fixed={{{key}: {value}}}: the key must be an inner product of fixed vectors, dot(v, v)")
-        if not isinstance(number, Expr) or number.is_real is False:
+        if not isinstance(number, Expr) or number.is_real is False or number is S.NaN:
             raise ModelError(f"fixed={{{key}: {value}}}: the value must be a real number or symbol")
+        _require_real(number.free_symbols, f"fixed={{{key}: {value}}}")
         norm = isinstance(expression, InnerProduct) and expression.left == expression.right
         if norm and number.is_negative:
             raise ModelError(f"fixed={{{key}: {value}}}: a squared norm cannot be negative")
-        if set(expression.free_symbols) & set(parameters):
-            raise ModelError(f"fixed={{{key}: {value}}}: the key holds a trained parameter")
+        trained = sorted((expression.free_symbols | number.free_symbols) & set(parameters), key=str)
+        if trained:
+            raise ModelError(f"fixed={{{key}: {value}}} holds {trained[0]}, which is trained; fixed takes values that never "
+                             f"move")
         checked[expression] = number
     return dict(sorted(checked.items(), key=lambda item: canonical_text(item[0])))
 
@@ -374,6 +430,8 @@ def _check_slots(names: tuple[Any, ...], law: Any) -> None:
     for value in getattr(law, "values", ()):
         entries = value if isinstance(value, (tuple, sympy.Tuple)) else (value,)
         for name, entry in zip(names, entries, strict=True):
+            if isinstance(name, Vector) and not isinstance(entry, VectorExpression) and len(names) == 1:
+                continue  # a law of one number, for a vector of independent entries
             if isinstance(name, Vector) != isinstance(entry, VectorExpression):
                 kind = "a vector" if isinstance(name, Vector) else "a scalar"
                 raise InvalidLaw(f"{name} is {kind}, but the law {law} gives it the outcome {entry}")

@@ -1,0 +1,1 @@
+"""Loop templates: how printed scalar code is put into programs."""
