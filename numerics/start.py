@@ -182,7 +182,7 @@ def _gram(
             known[key] = _real(value, f"start[{key}]")
     equations = {name: statistics[name].xreplace(numbers) - _real(keyed[name], f"start[{name!r}]") for name in keyed
                  if isinstance(name, str)}
-    _solve_entries(equations, known)
+    solve_entries(equations, known, set(pairs))
     missing = [product for product in pairs if product not in known]
     if missing:
         listed = ", ".join(map(str, missing))
@@ -205,14 +205,14 @@ def _real(value: Any, what: str) -> Expr:
     return sympy.Float(number, 17)
 
 
-def _solve_entries(equations: dict[str, Expr], known: dict[Expr, Expr]) -> None:
-    """Solve the equations one unknown at a time; contradictions raise `ImpossibleStart`."""
+def solve_entries(equations: dict[str, Expr], known: dict[Expr, Expr], entries: set[Expr]) -> None:
+    """Solve equations = 0 for `entries`, one unknown at a time, into `known`; contradictions raise `ImpossibleStart`."""
     progress = True
     while equations and progress:
         progress = False
         for name in list(equations):
             reduced = equations[name].xreplace(known)
-            unknown = sorted(reduced.atoms(InnerProduct), key=str)
+            unknown = sorted((entry for entry in entries if reduced.has(entry)), key=str)
             if len(unknown) > 1:
                 continue
             del equations[name]
@@ -224,7 +224,7 @@ def _solve_entries(equations: dict[str, Expr], known: dict[Expr, Expr]) -> None:
                 continue
             dummy = sympy.Dummy(real=True)
             solutions = [s for s in sympy.solve(reduced.xreplace({unknown[0]: dummy}), dummy) if s.is_real]
-            if unknown[0].left == unknown[0].right:  # type: ignore[attr-defined]
+            if isinstance(unknown[0], InnerProduct) and unknown[0].left == unknown[0].right:
                 solutions = [s for s in solutions if s >= 0] or solutions
             if len(solutions) != 1:
                 raise ImpossibleStart(float("nan"), f"the statistic {name!r} does not determine {unknown[0]} ({len(solutions)} real "

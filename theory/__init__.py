@@ -29,7 +29,7 @@ _EXPORTS = {
     ),
     "theory.expectation": ("GaussianQuadrature", "Quadrature", "expectation"),
     "theory.scaling": ("ScalingLimit", "scaling_limit"),
-    "theory.moments": ("MomentRecurrence", "moments", "stationary"),
+    "theory.moments": ("Moment", "MomentRecurrence", "moments", "stationary"),
     "theory.update": ("random_map",),
     "theory.networks": ("MLP", "Attention", "Linear", "Matrix"),
 }

@@ -21,7 +21,10 @@ def _number(value: Any, what: str) -> Expr:
     """`value` as a real SymPy scalar; floats become the nearest simple rational so that derivations stay exact."""
     if isinstance(value, bool) or isinstance(value, str):
         raise InvalidAlgorithm(f"{what} must be a number or a real symbol, got {value!r}")
-    expression = sympy.sympify(value)
+    try:
+        expression = sympy.sympify(value)
+    except sympy.SympifyError:
+        expression = None
     if not isinstance(expression, Expr):
         raise InvalidAlgorithm(f"{what} must be a number or a real symbol, got {value!r}")
     if expression.has(S.NaN, S.Infinity, S.NegativeInfinity, S.ComplexInfinity):
@@ -240,6 +243,7 @@ class SGD(_Choice):
         count = None if samples is None else _number(samples, "samples")
         if count is not None:
             _require(count >= 1, f"samples must be at least 1, got {samples!r}")
+            _require(not count.is_number or bool(count.is_integer), f"samples must be a whole number, got {samples!r}")
             _require(batch <= count, f"a batch of {batch} is larger than the data set of {count} samples")
         values = (rate, batch, momentum, decay, heat, constraint, proximal, count, _as_sampling(sampling))
         for field, value in zip(fields(self), values, strict=True):
@@ -268,6 +272,9 @@ class SGD(_Choice):
         Raises `InvalidAlgorithm` if the mode needs a data set that is not there, or the batch is larger than it.
         """
         count = self.samples if data_count is None else data_count
+        if data_count is not None and self.samples is not None and self.samples != data_count:
+            raise InvalidAlgorithm(f"samples={self.samples} asks for a data set drawn from the law, yet the model holds "
+                                   f"Empirical data of {data_count} samples; drop samples=")
         mode = self.sampling
         if mode is None:
             return Sampling.ONLINE if count is None else Sampling.WITH_REPLACEMENT

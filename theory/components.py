@@ -61,7 +61,7 @@ def _require_new_names(entries: Mapping[Vector, tuple[Symbol, ...]], model: Mode
 
 
 def _dimension(key: Any, value: Any) -> int:
-    if isinstance(value, bool) or not sympy.sympify(value).is_Integer or value < 1:
+    if isinstance(value, (bool, str)) or not sympy.sympify(value).is_Integer or value < 1:
         raise InvalidRequest(f"components({{{key}: {value!r}}}): a dimension must be a positive whole number")
     return int(value)
 
@@ -112,12 +112,14 @@ def _expand_field(
     """F(w) = sum W_{i1..ik} w_i1 ... w_ik with i.i.d. standard Gaussian entries, for a kernel r**k with a number k."""
     from theory.laws import Normal
 
-    argument = Symbol("r", real=True)
+    argument = sympy.Dummy("r", real=True)
     base, order = field.covariance(argument).as_base_exp()
     if base != argument or not order.is_Integer:
         raise UnsupportedExpectation(f"field {field} with covariance {field.kernel} has no expansion into a finite tensor; "
                                      f"components needs GaussianField(order=k) with a number k")
     values = sorted((node for node in model.loss.atoms(FieldValue) if node.field == field), key=str)
+    if not values:
+        return {}, {}
     size = len(entries[values[0].point])
     tensor = {index: Symbol(f"{field.name}_{'_'.join(map(str, index))}", real=True)
               for index in product(range(size), repeat=int(order))}

@@ -8,11 +8,11 @@ from typing import Any
 import sympy
 from sympy import Atom, Basic, Expr, S, Symbol
 
-from theory.errors import ModelError
+from theory.errors import ModelError, NotReal
 from theory.identity import Identified
 from theory.vectors import Vector, mathml_row
 
-_ARGUMENT = Symbol("r", real=True)
+_ARGUMENT = Symbol("<p, q>", real=True)  # no name that a user would give to a hyperparameter
 
 
 class GaussianField(Atom):
@@ -35,6 +35,8 @@ class GaussianField(Atom):
             raise ModelError(f"a field needs a name, got {name!r}; write GaussianField('W', order=2)")
         if (order is None) == (covariance is None):
             raise ModelError(f"field {name!r} takes either order=k or covariance=Lambda(r, ...), one of the two")
+        if isinstance(order, (str, bool)):
+            raise ModelError(f"the order of field {name!r} must be a positive integer or a symbol, got {order!r}")
         if order is not None:
             exponent = sympy.sympify(order)
             if exponent.is_number and not (exponent.is_integer and exponent.is_positive):
@@ -44,6 +46,10 @@ class GaussianField(Atom):
             if not isinstance(covariance, sympy.Lambda) or len(covariance.signature) != 1:
                 raise ModelError(f"the covariance of field {name!r} must be a sympy.Lambda of one argument")
             kernel = covariance(_ARGUMENT)
+        for symbol in sorted(kernel.free_symbols - {_ARGUMENT}, key=str):
+            if not symbol.is_real:
+                raise NotReal(f"the covariance of field {name!r} contains {symbol}, which is not declared real; make it with "
+                              f"theory.symbols({str(symbol)!r})")
         return cls._from_kernel(name, kernel)
 
     @classmethod

@@ -58,6 +58,11 @@ class Model(Identified):
     (tau,)
     """
 
+    loss: Expr
+    parameters: tuple[Any, ...]
+    data: tuple[tuple[tuple[Any, ...], Any], ...]
+    fixed: dict[Expr, Expr]
+
     def __init__(
         self,
         loss: Any,
@@ -65,10 +70,9 @@ class Model(Identified):
         data: Mapping[Any, Any] | Iterable[GaussianField],
         fixed: Mapping[Any, Any] | None = None,
     ) -> None:
-        self.loss = _checked_loss(loss)
-        self.parameters = _checked_parameters(parameters)
-        self.data = _checked_data(data)
-        self.fixed = _checked_fixed(fixed or {}, self.parameters)
+        flat = _checked_parameters(parameters)
+        self.__dict__.update(loss=_checked_loss(loss), parameters=flat, data=_checked_data(data),
+                             fixed=_checked_fixed(fixed or {}, flat))
         self._check_names()
         self._check_occurrence()
         self._check_laws()
@@ -177,6 +181,9 @@ class Model(Identified):
         """
         exact = {sympy.sympify(key): sympy.sympify(value) for key, value in values.items()}
         for key in exact:
+            if key in self.dimensions:
+                raise UnknownValue(f"substitute({{{key}: ...}}): {key} is the dimension of vectors; write "
+                                   f"model.components({{{key}: ...}})")
             if key not in self.hyperparameters:
                 raise UnknownValue(f"substitute({{{key}: ...}}): {key} is no hyperparameter of this model; they are "
                                    f"{', '.join(map(str, self.hyperparameters)) or 'none'}")
@@ -189,6 +196,16 @@ class Model(Identified):
         return Model(self.loss.xreplace({**exact, **fields}), self.parameters, data, fixed)
 
     # --------------------------------------------------------------------------------------------------- identity
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"a model cannot be changed ({name}=...); state a new one, or use model.substitute")
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 of the content: equal models have equal hashes, in every process."""
+        if "_hash" not in self.__dict__:
+            self.__dict__["_hash"] = super().content_hash
+        return str(self.__dict__["_hash"])
 
     def content(self) -> tuple[Any, ...]:
         data = sorted(((names, law) for names, law in self.data), key=lambda pair: str(pair[0]))
@@ -246,6 +263,12 @@ class Model(Identified):
         if undeclared:
             raise UnknownSymbol(f"field {undeclared[0]} occurs in the loss but not in data; add "
                                 f"data={{{undeclared[0]}: {undeclared[0]}.law}}")
+        for field in self.fields:
+            points = sorted({v.point for v in self.loss.atoms(FieldValue) if v.field == field}, key=str)
+            for point in points[1:]:
+                if point.dimension != points[0].dimension:
+                    raise DimensionMismatch(f"field {field} is evaluated at {points[0]} in R^{points[0].dimension} and at "
+                                            f"{point} in R^{point.dimension}; a field lives on one space")
         for key in self.fixed:
             moving = [v for v in key.atoms(Vector) if v in (*self.vector_parameters, *self.data_vectors)]
             if moving:
@@ -371,11 +394,9 @@ def _flat(key: Any) -> tuple[Any, ...]:
 def _by_entries(names: tuple[Any, ...], law: Any) -> Any:
     """The law of the names: a data set with one symbol per column is cut into its columns."""
     columns = getattr(law, "columns", ())
-    if law.size == len(names) if isinstance(law, Law) else True:
-        return law
-    if sum(columns) != len(names) or not all(isinstance(name, Symbol) for name in names):
-        return law
-    return scalar_columns(law)
+    if len(columns) < len(names) == sum(columns) and all(isinstance(name, Symbol) for name in names):
+        return scalar_columns(law)
+    return law
 
 
 def scalar_columns(data_set: Any) -> Any:

@@ -94,6 +94,13 @@ def refuse_unless_plain(algorithm: SGD, theory: str, *, temperature: bool = Fals
             raise AlgorithmNotCovered(f"{theory} does not cover {name}={value}; simulate it directly, or drop the option")
 
 
+def refuse_drawn_data_set(model: Model, algorithm: SGD, theory: str) -> None:
+    """Raise `SamplingNotCovered` for `samples=N`: draws from a law, kept as the data set, are not fresh draws."""
+    if model.data_count is None and algorithm.samples is not None:
+        raise SamplingNotCovered(f"{theory} does not cover samples={algorithm.samples}, a data set drawn once from the laws; give "
+                                 f"the data as Empirical(...), or drop samples= for fresh draws")
+
+
 def noise_symbol(parameter: Symbol) -> Symbol:
     """The Gaussian draw of Langevin noise on a scalar parameter."""
     return Symbol(f"noise_{parameter.name}", real=True)
@@ -109,6 +116,7 @@ def random_map(model: Model, algorithm: SGD) -> RandomMap:
     if not model.is_explicit:
         raise UnsupportedExpectation("random_map works in coordinates; expand the vectors first: model.components({n: 3})")
     refuse_unless_plain(algorithm, "random_map", temperature=True)
+    refuse_drawn_data_set(model, algorithm, "random_map")
     mode = algorithm.sampling_for(model.data_count)
     if mode not in (Sampling.ONLINE, Sampling.WITH_REPLACEMENT):
         raise SamplingNotCovered(f"random_map needs batches of independent draws, not sampling={mode}")

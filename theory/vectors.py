@@ -15,7 +15,7 @@ from sympy import Atom, Basic, Expr, Integer, S, Symbol, Tuple
 from sympy.core.sorting import default_sort_key
 from sympy.printing.pretty.stringpict import prettyForm
 
-from theory.errors import DimensionMismatch, ModelError, NotDimensionFree
+from theory.errors import DimensionMismatch, ModelError, NotDimensionFree, NotReal
 
 
 class VectorExpression(Basic):
@@ -37,7 +37,8 @@ class VectorExpression(Basic):
         if other == 0:  # lets the built-in sum() start at zero
             return self
         if not isinstance(other, VectorExpression):
-            return NotImplemented
+            raise NotDimensionFree(f"{self} + {other} is no vector: {other!r} is no vector; scalars multiply vectors, and "
+                                   f"enter a loss beside dot(a, b)")
         return combine([(1, self), (1, other)])
 
     __radd__ = __add__
@@ -45,12 +46,10 @@ class VectorExpression(Basic):
     def __sub__(self, other: Any) -> VectorExpression:
         if other == 0:
             return self
-        if not isinstance(other, VectorExpression):
-            return NotImplemented
-        return combine([(1, self), (-1, other)])
+        return self + (-other)
 
     def __rsub__(self, other: Any) -> VectorExpression:
-        return (-self) if other == 0 else NotImplemented
+        return (-self) + other
 
     def __neg__(self) -> VectorExpression:
         return combine([(-1, self)])
@@ -65,10 +64,16 @@ class VectorExpression(Basic):
     def __truediv__(self, other: Any) -> VectorExpression:
         return combine([(1 / scalar(other), self)])
 
+    def __pow__(self, other: Any) -> VectorExpression:
+        raise NotDimensionFree(f"({self})**{other} is no vector; a squared norm is dot({self}, {self})")
+
+    def __rtruediv__(self, other: Any) -> VectorExpression:
+        raise NotDimensionFree(f"{other}/({self}): nothing is divided by a vector; a squared norm is dot({self}, {self})")
+
 
 def scalar(value: Any) -> Expr:
-    """`value` as a SymPy scalar; refuses vectors and anything that is no expression."""
-    expression = sympy.sympify(value)
+    """`value` as a SymPy scalar; refuses vectors, text and anything that is no expression."""
+    expression = None if isinstance(value, str) else sympy.sympify(value)
     if not isinstance(expression, Expr):
         raise NotDimensionFree(f"expected a scalar, got {value!r} of type {type(value).__name__}")
     return expression
@@ -93,9 +98,13 @@ class Vector(VectorExpression, Atom):
     def __new__(cls, name: str, dimension: Any) -> Vector:
         if not isinstance(name, str) or not name.strip():
             raise ModelError(f"a vector needs a name, got {name!r}; write Vector('w', n)")
-        size = sympy.sympify(dimension)
-        if not isinstance(size, Expr) or size.is_positive is False or (size.is_number and not size.is_integer):
+        size = None if isinstance(dimension, (str, bool)) else sympy.sympify(dimension)
+        if not isinstance(size, Expr) or size.is_positive is False or (size.is_number and not size.is_Integer):
             raise ModelError(f"the dimension of vector {name!r} must be a positive integer or a symbol, got {dimension!r}")
+        for symbol in sorted(size.free_symbols, key=str):
+            if not symbol.is_real:
+                raise NotReal(f"the dimension of vector {name!r} contains {symbol}, which is not declared real; make it with "
+                              f"theory.symbols({str(symbol)!r}, positive=True)")
         vector = Basic.__new__(cls)
         vector.name, vector._dimension = name, size
         return vector
@@ -162,7 +171,7 @@ class LinearCombination(VectorExpression):
         return f"LinearCombination({', '.join(printer._print(pair) for pair in self.args)})"
 
     def _latex(self, printer: Any) -> str:
-        bold = {Symbol(v.name): Symbol(rf"\mathbf{{{v.name}}}") for v in self.terms}
+        bold = {Symbol(v.name): Symbol(printer._print(v)) for v in self.terms}
         return printer._print(self._as_printable().xreplace(bold))
 
     def _pretty(self, printer: Any) -> Any:

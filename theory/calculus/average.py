@@ -12,7 +12,7 @@ from sympy import Dummy, Expr, S, Symbol
 from theory.algebra import NotPolynomial
 from theory.calculus.groups import FieldGroup, IsotropicGroup, isotropic_variance, refuse_mixed
 from theory.calculus.increment import copied
-from theory.errors import DataNormInGradient, UnsupportedExpectation
+from theory.errors import DataNormInGradient, FieldOrder, UnsupportedExpectation
 from theory.expectation import GaussianGroup, LawGroup, average, average_polynomial
 from theory.fields import FieldGradient, FieldValue, GaussianField
 from theory.model import Model, outcome_vectors
@@ -72,7 +72,7 @@ class SampleAverage:
                     value = average_polynomial(image, self.groups([image]))
                 except NotPolynomial:
                     value = average(image, self._projection_groups(image))
-                total.append(self._dimension() ** power * probability * value)
+                total.append(self.dimension ** power * probability * value)
         return sympy.Add(*total)
 
     def concentrated(self, expression: Expr) -> dict[int, Expr]:
@@ -103,7 +103,9 @@ class SampleAverage:
         raise DataNormInGradient("the squared norm of a data vector enters the loss inside a non-polynomial function; the "
                                  "derivation covers it only as a polynomial factor")
 
-    def _dimension(self) -> Expr:
+    @property
+    def dimension(self) -> Expr:
+        """The dimension of the trained and of the data vectors."""
         vectors = [*self.vector_laws, *self.model.vector_parameters]
         return vectors[0].dimension
 
@@ -134,32 +136,34 @@ class SampleAverage:
     def groups(self, expressions: Iterable[Expr]) -> list[Any]:
         """The independent groups of random quantities that occur in some expressions."""
         products: set[InnerProduct] = set()
-        field_symbols: dict[GaussianField, set[Expr]] = {field: set() for field in self.fields}
+        field_symbols: set[Expr] = set()
         scalars: set[Any] = set()
         for expression in expressions:
             scalars |= expression.free_symbols
             for node in expression.atoms(InnerProduct):
                 refuse_mixed(node, set(self.vector_laws))
-                gradients = [v for v in node.args if isinstance(v, FieldGradient)]
-                if gradients:
-                    field_symbols[gradients[0].field].add(node)
+                if any(isinstance(v, FieldGradient) for v in node.args):
+                    field_symbols.add(node)
                 elif any(v in self.vector_laws for v in node.args):
                     products.add(node)
-            for node in expression.atoms(FieldValue):
-                field_symbols[node.field].add(node)
+            field_symbols |= expression.atoms(FieldValue)
         found: list[Any] = [LawGroup(names, law) for names, law in self.laws if scalars & set(names)]
         if products:
             vectors = {v for node in products for v in node.args if v in self.vector_laws}
             variance = {v: isotropic_variance(self.vector_laws[v], v) for v in sorted(vectors, key=str)}
             found.append(IsotropicGroup(tuple(sorted(products, key=str)), variance, self.known))
-        for field, symbols in field_symbols.items():
-            if symbols:
-                found.append(FieldGroup(tuple(sorted(symbols, key=str)), field, self.known))
+        if field_symbols:
+            found.append(FieldGroup(tuple(sorted(field_symbols, key=str)), self.known))
         return found
 
     def _projection_groups(self, expression: Expr) -> list[Any]:
         """Groups for non-polynomial expressions without data norms: projections <z, b> as plain Gaussians."""
-        groups = [LawGroup(names, law) for names, law in self.laws if expression.free_symbols & set(names)]
+        groups: list[Any] = [LawGroup(names, law) for names, law in self.laws if expression.free_symbols & set(names)]
+        fields = expression.atoms(FieldValue) | {p for p in expression.atoms(InnerProduct)
+                                                 if any(isinstance(v, FieldGradient) for v in p.args)}
+        if fields:
+            self._refuse_nonpolynomial_field(expression, fields)
+            groups.append(FieldGroup(tuple(sorted(fields, key=str)), self.known))
         for vector, law in self.vector_laws.items():
             symbols = tuple(sorted((p for p in expression.atoms(InnerProduct) if p.involves(vector)), key=str))
             if symbols:
@@ -171,6 +175,15 @@ class SampleAverage:
                         covariance[a, b] = variance * self.known.get(gram, gram)
                 groups.append(GaussianGroup(symbols, covariance))
         return groups
+
+
+    @staticmethod
+    def _refuse_nonpolynomial_field(expression: Expr, fields: set[Any]) -> None:
+        dummies = {node: Dummy(real=True) for node in fields}
+        if not expression.xreplace(dummies).is_polynomial(*dummies.values()):
+            names = ", ".join(sorted({str(node) for node in fields}))
+            raise FieldOrder(f"a Gaussian field enters the loss inside a non-polynomial function (through {names}); the "
+                             f"derivation covers fields as polynomial factors. Simulate it directly")
 
 
 def law_width(law: Any) -> tuple[bool, ...]:

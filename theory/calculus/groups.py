@@ -129,73 +129,77 @@ class IsotropicGroup(IntegrationByParts):
 
 
 class FieldGroup(IntegrationByParts):
-    """Values and gradients of one Gaussian field: F(p), <grad F(p), b>, <grad F(p), grad F(q)>."""
-
-    def __init__(self, symbols: tuple[Expr, ...], field: GaussianField, known: Mapping[Expr, Expr]) -> None:
-        super().__init__(symbols, known)
-        self.field = field
+    """Values and gradients of independent Gaussian fields: F(p), <grad F(p), b>, <grad F(p), grad H(q)>."""
 
     def hints(self) -> list[Expr]:
-        points = {v.point for s in self.symbols if isinstance(s, FieldValue) for v in (s,)}
-        points |= {v.point for s in self.symbols if isinstance(s, InnerProduct) for v in s.args if self._is_gradient(v)}
+        points = {s.point for s in self.symbols if isinstance(s, FieldValue)}
+        points |= {v.point for s in self.symbols if isinstance(s, InnerProduct) for v in s.args if _is_gradient(v)}
         ordered = sorted(points, key=str)
-        grams = [InnerProduct(a, b) for i, a in enumerate(ordered) for b in ordered[i:]]
+        grams = [InnerProduct(a, b) for i, a in enumerate(ordered) for b in ordered[i:] if a.dimension == b.dimension]
         return [self.known.get(gram, gram) for gram in grams] + [p.dimension for p in ordered]
 
     def rank(self, factor: Expr) -> int:
-        return int(isinstance(factor, InnerProduct) and all(self._is_gradient(v) for v in factor.args))
+        return int(isinstance(factor, InnerProduct) and all(_is_gradient(v) for v in factor.args))
 
-    def _is_gradient(self, vector: Any) -> bool:
-        return isinstance(vector, FieldGradient) and vector.field == self.field
-
-    def _kappa(self, p: Vector, q: Vector, derivative: int) -> Expr:
+    def _kappa(self, field: GaussianField, p: Vector, q: Vector, derivative: int) -> Expr:
         argument = InnerProduct(p, q)
-        return self.field.covariance(self.known.get(argument, argument), derivative=derivative)
+        return field.covariance(self.known.get(argument, argument), derivative=derivative)
 
     def trace(self, first: Expr) -> Any:
         if not self.rank(first):
             return 0
-        p, q = first.args[0].point, first.args[1].point
-        return self._kappa(p, q, 1) * p.dimension + self._kappa(p, q, 2) * InnerProduct(p, q)
+        left, right = first.args
+        if left.field != right.field:
+            return 0
+        field, p, q = left.field, left.point, right.point
+        return self._kappa(field, p, q, 1) * p.dimension + self._kappa(field, p, q, 2) * InnerProduct(p, q)
 
     def contract(self, first: Expr, other: Expr) -> list[tuple[Any, tuple[Expr, ...]]]:
-        """Covariances of F(p), or of grad F(p) contracted with a vector b, with each linear factor inside `other`."""
+        """Covariances of F(p), or of grad F(p) contracted with a vector b, with each linear factor of F inside `other`."""
+        value = isinstance(first, FieldValue)
+        source, b = (first, None) if value else _oriented(first)
+        field, p = source.field, source.point
         found: list[tuple[Any, tuple[Expr, ...]]] = []
-        for kept, (q, direction) in self._linear_factors(other):
-            if isinstance(first, FieldValue):
-                p = first.point
-                covariance = [(self._kappa(p, q, 0), ())] if direction is None else self._pair(self._kappa(p, q, 1), p, direction)
-            else:
-                source, b = self._oriented(first)
-                p = source.point
-                if direction is None:  # Cov(<grad F(p), b>, F(q)) = kappa' <q, b>
-                    covariance = self._pair(self._kappa(p, q, 1), q, b)
-                else:  # Cov(<grad F(p), b>, <grad F(q), a>) = kappa' <a, b> + kappa'' <p, a> <q, b>
-                    covariance = self._pair(self._kappa(p, q, 1), direction, b)
-                    second = self._kappa(p, q, 2)
-                    for ca, fa in self._pair(1, p, direction):
-                        for cb, fb in self._pair(1, q, b):
-                            covariance.append((second * ca * cb, fa + fb))
-            found.extend((coefficient, factors + kept) for coefficient, factors in covariance)
+        for factor_field, q, direction in _linear_factors(other):
+            if factor_field != field:
+                continue
+            if direction is None:  # Cov(F(p), F(q)) = kappa, Cov(<grad F(p), b>, F(q)) = kappa' <q, b>
+                covariance = [(self._kappa(field, p, q, 0), ())] if b is None else _pair(self._kappa(field, p, q, 1), q, b)
+            elif b is None:  # Cov(F(p), <grad F(q), a>) = kappa' <p, a>
+                covariance = _pair(self._kappa(field, p, q, 1), p, direction)
+            else:  # Cov(<grad F(p), b>, <grad F(q), a>) = kappa' <a, b> + kappa'' <p, a> <q, b>
+                covariance = _pair(self._kappa(field, p, q, 1), direction, b)
+                second = self._kappa(field, p, q, 2)
+                for ca, fa in _pair(1, p, direction):
+                    for cb, fb in _pair(1, q, b):
+                        covariance.append((second * ca * cb, fa + fb))
+            found.extend(covariance)
         return found
 
-    def _pair(self, coefficient: Any, a: Vector, b: Vector) -> list[tuple[Any, tuple[Expr, ...]]]:
-        product = InnerProduct(a, b)
-        if self._is_gradient(a) or self._is_gradient(b):
-            return [(coefficient, (product,))]
-        return [(coefficient * product, ())]
 
-    def _oriented(self, product: Expr) -> tuple[FieldGradient, Vector]:
-        left, right = product.args
-        return (left, right) if self._is_gradient(left) else (right, left)
+def _is_gradient(vector: Any) -> bool:
+    return isinstance(vector, FieldGradient)
 
-    def _linear_factors(self, factor: Expr) -> list[tuple[tuple[Expr, ...], tuple[Vector, Vector | None]]]:
-        """`factor` as a sum of linear field factors: (what is kept outside, (point, direction or None for a value))."""
-        if isinstance(factor, FieldValue):
-            return [((), (factor.point, None))]
-        left, right = factor.args
-        # differentiating <grad F(p), grad F(q)> leaves the other gradient as the direction
-        return [((), (a.point, b)) for a, b in ((left, right), (right, left)) if self._is_gradient(a)]
+
+def _pair(coefficient: Any, a: Vector, b: Vector) -> list[tuple[Any, tuple[Expr, ...]]]:
+    product = InnerProduct(a, b)
+    if _is_gradient(a) or _is_gradient(b):  # still random: a factor to contract further
+        return [(coefficient, (product,))]
+    return [(coefficient * product, ())]
+
+
+def _oriented(product: Expr) -> tuple[FieldGradient, Vector]:
+    left, right = product.args
+    return (left, right) if _is_gradient(left) else (right, left)
+
+
+def _linear_factors(factor: Expr) -> list[tuple[GaussianField, Vector, Vector | None]]:
+    """The ways in which `factor` is linear in a field: (field, point, direction of its gradient or None for its value)."""
+    if isinstance(factor, FieldValue):
+        return [(factor.field, factor.point, None)]
+    left, right = factor.args
+    # differentiating <grad F(p), grad H(q)> leaves the other gradient as the direction
+    return [(a.field, a.point, b) for a, b in ((left, right), (right, left)) if _is_gradient(a)]
 
 
 def isotropic_variance(law: Any, vector: Vector) -> Expr:

@@ -102,6 +102,10 @@ def _independent_clusters(term: Expr, groups: Groups) -> tuple[Expr, list[tuple[
 def _hard(expression: Expr, groups: Groups) -> Expr:
     """E of an expression that is no polynomial: enumerate finite laws, then integrate out densities, then Gaussians."""
     for group in groups:
+        if not isinstance(group, (GaussianGroup, LawGroup)):
+            raise UnsupportedExpectation(f"E of {expression}: {', '.join(map(str, group.symbols))} can be averaged in polynomials "
+                                         f"only, apart from non-polynomial functions of other random quantities")
+    for group in groups:
         if isinstance(group, LawGroup) and group.law.is_finite and _depends(expression, group):
             rest = [other for other in groups if other is not group]
             total = []

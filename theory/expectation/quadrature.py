@@ -8,6 +8,12 @@ import sympy
 from sympy import Expr, ImmutableDenseMatrix, Symbol, Tuple
 
 
+def _depth(integrand: Expr, kind: type[Expr]) -> int:
+    """How many nodes of a kind are nested inside an integrand: bound variables are named by it, so none is captured."""
+    deeper = [_depth(argument, kind) for argument in integrand.args]
+    return max(deeper, default=0) + isinstance(integrand, kind)
+
+
 class Quadrature(Expr):
     """E f(x) for a scalar x with a density: arguments integrand, variable, density, lower and upper end.
 
@@ -18,7 +24,7 @@ class Quadrature(Expr):
     is_commutative = True
 
     def __new__(cls, integrand: Expr, variable: Symbol, density: Expr, lower: Expr, upper: Expr) -> Quadrature:
-        bound = Symbol("_x", real=True)
+        bound = Symbol(f"_x{_depth(integrand, Quadrature) or ''}", real=True)
         images = {variable: bound}
         return Expr.__new__(cls, integrand.xreplace(images), bound, density.xreplace(images),
                             sympy.sympify(lower), sympy.sympify(upper))
@@ -47,6 +53,8 @@ class Quadrature(Expr):
         return rf"{limits} {inner} \, d{printer._print(self.variable)}"
 
     def _eval_derivative(self, symbol: Any) -> Expr:
+        if symbol in self.lower.free_symbols | self.upper.free_symbols:
+            raise NotImplementedError("differentiate before averaging: the ends of the integral depend on the symbol")
         return Quadrature(sympy.diff(self.integrand, symbol), self.variable, self.density, self.lower, self.upper) + \
             Quadrature(self.integrand * sympy.diff(sympy.log(self.density), symbol), self.variable, self.density,
                        self.lower, self.upper)
@@ -60,7 +68,9 @@ class GaussianQuadrature(Expr):
 
     def __new__(cls, integrand: Expr, variables: Any, covariance: Any) -> GaussianQuadrature:
         names = tuple(variables)
-        bound = tuple(Symbol(f"_s{index}", real=True) for index in range(1, len(names) + 1))
+        depth = _depth(integrand, GaussianQuadrature)
+        prefix = f"_s{depth}_" if depth else "_s"
+        bound = tuple(Symbol(f"{prefix}{index}", real=True) for index in range(1, len(names) + 1))
         matrix = ImmutableDenseMatrix(covariance)
         return Expr.__new__(cls, integrand.xreplace(dict(zip(names, bound, strict=True))), Tuple(*bound), matrix)
 

@@ -195,7 +195,8 @@ def _assemble(
         observables = {str(name.monomial): name for name in names.values()}
     return MomentRecurrence(
         update=update, observables=observables, statistics=statistics, order=max(map(sum, ordered)),
-        degrees=tuple(sum(monomial) for monomial in ordered), entries=entries, algebra=algebra, clock=Clock.STEPS,
+        degrees=tuple(sum(monomial) for monomial in ordered), entries=entries, algebra=algebra, model=model, algorithm=algorithm,
+        clock=Clock.STEPS,
         conventions=("expectations are over the draws of the algorithm, from a given start", *algorithm.conventions()),
         assumptions=_assumptions(model, algorithm, len(ordered)), steps=_steps(step, update, names),
         references=(PROBABILISTIC_STABILITY, FINITE_LEARNING_RATE, MINIBATCH_NOISE), model_hash=content_hash((model, algorithm)),

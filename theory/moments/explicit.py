@@ -16,7 +16,7 @@ from theory.errors import NonPolynomialUpdate, SamplingNotCovered
 from theory.expectation import Averager, LawGroup, average
 from theory.model import Model
 from theory.moments.partitions import bernoulli_weight, coarsenings, fresh_weight, set_partitions, subset_weight
-from theory.update import linear_update, noise_symbol
+from theory.update import linear_update, noise_symbol, refuse_drawn_data_set
 
 COVERED = (Sampling.ONLINE, Sampling.WITH_REPLACEMENT, Sampling.WITHOUT_REPLACEMENT, Sampling.FULL_BATCH)
 
@@ -51,6 +51,7 @@ class ExplicitStep:
         if self.mode not in COVERED and not isinstance(self.mode, Bernoulli):
             raise SamplingNotCovered(f"moments covers independent batches ({', '.join(COVERED)}, bernoulli), not sampling="
                                      f"{self.mode}; simulate it directly")
+        refuse_drawn_data_set(model, algorithm, "moments")
         if self.mode not in (Sampling.ONLINE, Sampling.WITH_REPLACEMENT) and len(model.data) > 1:
             raise SamplingNotCovered(f"sampling={self.mode} is covered for one Empirical data set; this model has further random "
                                      f"symbols besides it")

@@ -37,7 +37,7 @@ class GramStep:
         self.copies = 1 if algorithm.batch_size == 1 else 2 * order
         self.average = SampleAverage(model, range(1, self.copies + 1))
         moving, resting = self.step.moving_vectors, tuple(v for v in model.signals)
-        pairs = [(a, b) for i, a in enumerate(moving) for b in (*moving[i:], *resting)]
+        pairs = [(a, b) for i, a in enumerate(moving) for b in (*moving[i:], *resting) if a.dimension == b.dimension]
         self.coordinates: tuple[Expr, ...] = (*(InnerProduct(a, b) for a, b in pairs), *self.step.moving_scalars)
         self.parts = {c: self._known(self.step.after(c)) for c in self.coordinates}
         self.exact = True

@@ -12,8 +12,10 @@ from sympy import Expr, S
 from sympy.polys.rings import PolyElement
 
 from theory.algebra import Algebra, evaluate
+from theory.algorithm import SGD
 from theory.equations import Recurrence
 from theory.errors import MissingValue
+from theory.model import Model
 from theory.vectors import InnerProduct
 
 
@@ -66,6 +68,8 @@ class MomentRecurrence(Recurrence):
     degrees: tuple[int, ...]
     entries: Mapping[tuple[int, int], PolyElement] = field(repr=False)
     algebra: Algebra = field(repr=False)
+    model: Model = field(repr=False)
+    algorithm: SGD = field(repr=False)
 
     @cached_property
     def matrix(self) -> sympy.ImmutableDenseMatrix:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +13,9 @@ from sympy import Expr
 from sympy.polys.matrices import DomainMatrix
 
 from theory.equations import Boundary, Clock
-from theory.errors import NotStationary
+from theory.errors import MomentDoesNotExist, NotStationary
 from theory.moments.recurrence import Moment, MomentRecurrence
+from theory.vectors import InnerProduct
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ def stationary(recurrence: MomentRecurrence, *, at: Mapping[Any, Any] | None = N
 
     Parameters: `recurrence` from `moments`; `at`, values for some hyperparameters (exact numbers stay exact).
     Raises `NotStationary` if all hyperparameters of T have numbers and the spectral radius of a homogeneous block (one more
-    degree for an odd highest order) is not below one: the linear solve would give finite, wrong numbers.
+    degree for an odd highest order) is not below one: the linear solve would give finite, wrong numbers. Raises `HierarchyNotClosed` if that one more degree does not close.
     Cost: exact linear algebra over rational functions; use `numerics.stationary` for more than about 30 moments.
 
     >>> from theory import Model, Normal, SGD, moments, stationary, symbols
@@ -52,12 +54,14 @@ def stationary(recurrence: MomentRecurrence, *, at: Mapping[Any, Any] | None = N
     boundaries = {}
     for degree, rows in blocks.items():
         block = matrix.extract(rows, rows)
-        if not block.free_symbols:
+        if is_numeric(block):
             refuse_unstable(spectral_radius_exact(block), degree)
         contraction = DomainMatrix.from_Matrix(sympy.eye(len(rows)) - block)
         determinant = (-1) ** len(rows) * contraction.domain.to_sympy(contraction.charpoly()[-1])
         boundaries[degree] = Boundary(expression=sympy.factor(determinant), sides=("unstable", "stable for small learning rates"),
                                       clock=Clock.STEPS, model_hash=recurrence.model_hash)
+    if is_numeric(matrix):
+        _refuse_odd_without_even(recurrence, exact)
     left = DomainMatrix.from_Matrix(sympy.eye(size) - matrix).to_field()
     right = DomainMatrix.from_Matrix(constant).to_field()
     left, right = left.unify(right)
@@ -66,6 +70,30 @@ def stationary(recurrence: MomentRecurrence, *, at: Mapping[Any, Any] | None = N
     images = {moment: value for moment, value in values.items()}
     observables = {name: sympy.factor(value.xreplace(exact).xreplace(images)) for name, value in recurrence.observables.items()}
     return StationaryMoments(values, boundaries, observables)  # type: ignore[arg-type]
+
+
+def is_numeric(matrix: Any) -> bool:
+    """Whether every hyperparameter and every inner product of fixed vectors has a number."""
+    return not matrix.free_symbols and not matrix.has(InnerProduct)
+
+
+def _refuse_odd_without_even(recurrence: MomentRecurrence, exact: Mapping[Any, Expr]) -> None:
+    """A moment of odd degree k exists if those of degree k + 1 do; contraction of its own block says nothing about |x|^k.
+
+    Moments of inner products need no such check: a block that holds <w, p> holds the norms that dominate it.
+    """
+    from theory.moments.closure import moments
+
+    degree = max(recurrence.degrees)
+    if degree % 2 == 0 or not recurrence.model.is_explicit:
+        return
+    try:
+        higher = moments(recurrence.model, recurrence.algorithm, order=degree + 1)
+    except MomentDoesNotExist as error:
+        raise NotStationary(math.inf, f"the existence of moments of odd degree {degree} rests on those of degree {degree + 1}, "
+                            f"which are infinite: {error}") from error
+    rows = [i for i, d in enumerate(higher.degrees) if d == degree + 1]
+    refuse_unstable(spectral_radius_exact(higher.matrix.xreplace(dict(exact)).extract(rows, rows)), degree + 1)
 
 
 def spectral_radius_exact(block: Any) -> float:

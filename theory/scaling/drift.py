@@ -16,9 +16,11 @@ from sympy import Expr, S, Symbol
 from theory.algebra import NotPolynomial
 from theory.algorithm import SGD
 from theory.calculus.average import SampleAverage
+from theory.calculus.groups import isotropic_variance
 from theory.calculus.increment import BatchPolynomial, OneStep
-from theory.errors import SupercriticalStep, UnsupportedExpectation
+from theory.errors import DataNormInGradient, SupercriticalStep, UnsupportedExpectation
 from theory.model import Model
+from theory.vectors import InnerProduct
 
 STEP_SIZE = Symbol("delta_", positive=True)
 """The learning rate while powers of it are counted."""
@@ -38,7 +40,9 @@ class GramDynamics:
 
     def __init__(self, model: Model, algorithm: SGD) -> None:
         self.model, self.algorithm = model, algorithm
-        plain = SGD(STEP_SIZE, weight_decay=algorithm.coupled_decay)
+        # the exchange rule of momentum amplifies the gradient, not the decoupled decay: then it joins as a rate of its own
+        decay = algorithm.weight_decay if algorithm.momentum is None else algorithm.coupled_decay
+        plain = SGD(STEP_SIZE, weight_decay=decay)
         self.step = OneStep(model, plain)
         self.average = SampleAverage(model)
         self.drift = cache(self._drift)
@@ -47,7 +51,8 @@ class GramDynamics:
     def _drift(self, entry: Expr) -> Drift:
         part, batch = self.step.after(entry), self.algorithm.batch_size
         change = part.carried.xreplace(self.average.known) - entry
-        decay = -self.algorithm.decoupled_decay * self._degree(entry) * entry
+        rate = S.Zero if self.algorithm.momentum is None else self.algorithm.decoupled_decay
+        decay = -rate * self._degree(entry) * entry
         try:
             mean = change + self.average.exact(part.single) + self.average.exact(part.same) / batch
             if batch != 1:
@@ -68,10 +73,36 @@ class GramDynamics:
         return carried.xreplace(self.average.known) + _coefficient(part.single, STEP_SIZE, 1)
 
     def _fluctuation(self, entry: Expr) -> tuple[Expr, Expr]:
-        """The random increment per step size: its first order, and the coefficient of n * step size (leading in n)."""
-        part = self.step.after(entry)
+        """The random increment per step size: its first order, and the coefficient of n * step size.
+
+        Powers of n in the loss itself count too: with <z, z>/n in the loss, <z, z>**3/n**2 is of order n.
+        """
+        part, dimension = self.step.after(entry), self.average.dimension
         second = self.average.concentrated(_coefficient(part.same, STEP_SIZE, 2))
-        return self._first_order(part, entry), second.get(1, S.Zero)
+        kept = {power: c for power, c in second.items() if power > 0 or c.has(dimension)}
+        first = self._first_order(part, entry)
+        self._refuse_norm_fluctuations(first, entry)
+        self._refuse_norm_fluctuations(_coefficient(part.same, STEP_SIZE, 2) / dimension, entry)
+        return first, sympy.Add(*(dimension ** (power - 1) * c for power, c in kept.items()))
+
+    def _refuse_norm_fluctuations(self, quantity: Expr, entry: Expr) -> None:
+        """<z, z> = n sigma^2 + O(sqrt(n)): the second part may be dropped unless the loss itself magnifies it by powers of n."""
+        dimension, spread = self.average.dimension, sympy.Dummy("spread", real=True)
+        norms = [p for p in quantity.atoms(InnerProduct) if p.left == p.right and p.left in self.average.vector_laws]
+        if not norms or not self._explicit_dimension:
+            return
+        images = {p: isotropic_variance(self.average.vector_laws[p.left], p.left) * dimension + sympy.sqrt(dimension) * spread
+                  for p in norms}
+        change = sympy.expand(quantity.xreplace(images))
+        orders = by_dimension(sympy.expand(change - change.xreplace({spread: S.Zero})), dimension)
+        if any(not power.is_negative for power in orders):
+            raise DataNormInGradient(f"the fluctuations of {dimension} around the squared norm of a data vector move {entry} at "
+                                     f"leading order (the loss holds the norm times a power of {dimension}); the covariance "
+                                     f"treats squared norms as constants. Simulate it directly")
+
+    @property
+    def _explicit_dimension(self) -> bool:
+        return self.model.loss.has(self.average.dimension)
 
     def covariance(self, left: Expr, right: Expr, noise: Expr, *, second_order: bool = True) -> Expr:
         """noise * Cov of the increments per step size, with `noise` = n * step size at order n^0 (formula (2))."""
@@ -82,7 +113,9 @@ class GramDynamics:
         product = sympy.Add(*(noise**k * self.average.leading(value) for k, value in powers.items()))
         means = [self.average.leading(first) + (noise * self.average.leading(second) if second_order else 0)
                  for first, second in ((a0, a1), (b0, b1))]
-        return noise * (product - means[0] * means[1])
+        total = product - means[0] * means[1]
+        dimension = self.average.dimension
+        return noise * (order_zero(total, dimension, f"Cov({left}, {right})") if total.has(dimension) else total)
 
 
 def limit_rate(drift: Drift, algorithm: SGD, dimension: Symbol, what: str) -> tuple[Expr, Expr | None]:
@@ -119,7 +152,8 @@ def _refuse_growth(orders: dict[Expr, Expr], dimension: Symbol, what: str, algor
 def by_dimension(expression: Expr, dimension: Symbol) -> dict[Expr, Expr]:
     """An expression as powers of n: exponent -> coefficient without n."""
     groups: dict[Expr, list[Expr]] = {}
-    for term in sympy.Add.make_args(sympy.expand(expression)):
+    expanded = sympy.expand(expression)
+    for term in sympy.Add.make_args(expanded) if expanded != 0 else ():
         coefficient, dependent = term.as_independent(dimension, as_Add=False)
         if dependent == 1:
             power: Expr = S.Zero

@@ -10,14 +10,22 @@ from typing import Any
 import sympy
 from sympy import Expr, ImmutableDenseMatrix, S, Symbol
 
+from theory.algebra import NotPolynomial
 from theory.algorithm import SGD, Sampling
 from theory.equations import ODE, SDE, Assumption, Clock, Recurrence, Status, Step, Steps
-from theory.errors import AlgorithmNotCovered, NonGaussianData, NotClosed, SamplingNotCovered, UnsupportedExpectation
+from theory.errors import (
+    AlgorithmNotCovered,
+    NonGaussianData,
+    NotClosed,
+    SamplingNotCovered,
+    SupercriticalStep,
+    UnsupportedExpectation,
+)
 from theory.identity import content_hash
 from theory.model import Model
 from theory.references import EFFECTIVE_DYNAMICS, MOMENTUM_LIMITS, SOFT_COMMITTEE
 from theory.scaling.closure import Elimination, checked_statistics, eliminate, moving_entries, refuse_open, statistic_name
-from theory.scaling.drift import Drift, GramDynamics, limit_rate, order_zero
+from theory.scaling.drift import Drift, GramDynamics, by_dimension, limit_rate, order_zero
 from theory.update import refuse_unless_plain
 from theory.vectors import InnerProduct
 
@@ -27,7 +35,8 @@ class ScalingLimit(ODE):
     """The ballistic limit as an ODE for the statistics, with what the limit discards and its fluctuations.
 
     `statistics`: name -> function of inner products. `gram_rates`: rate of each Gram entry, before elimination.
-    `discarded`: what the limit drops from each rate, in powers of 1/n (None where it is not derived).
+    `discarded`: what the limit drops from each rate, in powers of 1/n (None where it is not derived); exact for statistics
+    affine in inner products, for others by the chain rule, without the spread of one step.
     """
 
     gram_rates: Mapping[Expr, Expr]
@@ -89,10 +98,10 @@ class ScalingLimit(ODE):
                    steps=self.steps, references=self.references, model_hash=self.model_hash)
 
     def at_finite_dimension(self) -> Recurrence:
-        """The map u' = u + delta h_n(u) with the exact drift h_n at finite n (formula (4')).
+        """The map u' = u + delta h_n(u) with the exact drift h_n of the inner products at finite n (formula (4')).
 
-        Exact for the means where h_n is affine in the statistics, otherwise an approximation (fluctuations feel the curvature
-        of h_n at the same order 1/n). Raises `AlgorithmNotCovered` under momentum, whose velocities are further vectors
+        Exact for the means where h_n is affine in the statistics and these are affine in inner products, otherwise an
+        approximation: fluctuations feel the curvature of h_n, and of the statistics, at the same order 1/n. Raises `AlgorithmNotCovered` under momentum, whose velocities are further vectors
         (use `moments`), and `UnsupportedExpectation` where the drift is not polynomial.
         """
         if self.algorithm.momentum is not None:
@@ -103,7 +112,8 @@ class ScalingLimit(ODE):
                                          f"polynomial in the data; simulate it directly")
         delta = self.algorithm.learning_rate
         update = {name: _present(name + sympy.expand(delta * (rate + self.discarded[name]))) for name, rate in self.rates.items()}
-        affine = all(is_affine(value, self.state) for value in update.values())
+        affine = all(is_affine(value, self.state) for value in update.values()) and \
+            all(is_affine(u, tuple(moving_entries(u, self.model))) for u in self.statistics.values())
         return Recurrence(update=update, clock=Clock.STEPS, conventions=self.conventions, assumptions=self.assumptions,
                           approximation=None if affine else "mean drift iterated, fluctuations neglected",
                           statistics=self.statistics, steps=self.steps, references=self.references,
@@ -115,7 +125,12 @@ class ScalingLimit(ODE):
         from theory.calculus.increment import copied
 
         loss = copied(self.model, 1).scalar(self.model.loss)
-        return _present(self._elimination.apply(self._dynamics.average.leading(loss)))
+        try:
+            mean = self._dynamics.average.exact(loss)
+        except NotPolynomial:
+            mean = self._dynamics.average.leading(loss)
+        kept = {power: c for power, c in by_dimension(mean, self.dimension).items() if not power.is_negative}
+        return _present(self._elimination.apply(sympy.Add(*(c * self.dimension**power for power, c in kept.items()))))
 
 
 def scaling_limit(model: Model, algorithm: SGD, *, statistics: Mapping[str, Any] | None = None) -> ScalingLimit:
@@ -166,7 +181,17 @@ def _checked(model: Model, algorithm: SGD) -> Symbol:
         raise UnsupportedExpectation(f"scaling_limit needs one symbolic dimension, the vectors live in dimensions {listed}")
     if not (model.data_vectors or model.fields):
         raise NonGaussianData("scaling_limit needs a high-dimensional data vector or a field; this model has none")
-    return next(iter(dimensions))
+    dimension = next(iter(dimensions))
+    _refuse_constant_step(algorithm, dimension)
+    return dimension
+
+
+def _refuse_constant_step(algorithm: SGD, dimension: Symbol) -> None:
+    """With a learning rate that stays finite, one step moves the statistics by order 1: a map, no ODE."""
+    for power in by_dimension(algorithm.learning_rate, dimension):
+        if not power.is_negative:
+            raise SupercriticalStep(f"learning_rate={algorithm.learning_rate} does not vanish as {dimension} grows, so there is no "
+                                    f"limit in continuous time; the critical scaling is learning_rate = c/{dimension}")
 
 
 def _find_closed(model: Model, algorithm: SGD, dynamics: GramDynamics, dimension: Symbol) -> ScalingLimit:

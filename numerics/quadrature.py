@@ -1,0 +1,169 @@
+"""Code for expectations without a closed form: quadrature rules inside generated kernels, with an error estimate.
+
+A `GaussianQuadrature` of p smooth variables becomes a product Gauss-Hermite rule along a Cholesky factor of its
+covariance, a `Quadrature` over a density a double-exponential rule on its support. The number of nodes is an argument of
+the generated program, so that the same kernel at twice the nodes gives the error estimate that every result carries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import sympy
+from numpy.typing import NDArray
+from sympy import Expr, Symbol
+
+from numerics.printer import argument_names, scalar_function
+from theory import GaussianQuadrature, Quadrature
+from theory.equations import open_symbols
+from theory.errors import UnsupportedExpectation
+
+Node = GaussianQuadrature | Quadrature
+Array = NDArray[np.float64]
+
+LARGEST_PRODUCT_RULE = 3
+"""Gaussian variables that a product rule covers; more would cost nodes**p."""
+NODES = {1: 64, 2: 40, 3: 20}
+"""Nodes per variable of the coarse rule, by the number of variables; the fine rule has twice as many."""
+_KINKS = (sympy.Abs, sympy.Heaviside, sympy.sign, sympy.Max, sympy.Min, sympy.Piecewise)
+ARGUMENTS = ("hermite_x", "hermite_w", "double_x", "double_w")
+"""Extra arguments of a program that holds quadratures: Gauss-Hermite and double-exponential nodes and weights."""
+
+
+class QuadratureCode:
+    """Functions for the quadrature nodes of some expressions; the expressions then hold symbols `q_0`, `q_1`, ... instead."""
+
+    def __init__(self) -> None:
+        self.functions: list[str] = []
+        self.dimensions: set[int] = set()
+        self._count = 0
+
+    def exchange(self, expressions: Sequence[Expr], indent: str) -> tuple[list[Expr], list[tuple[Symbol, str]], list[str]]:
+        """Expressions without nodes, the symbols that stand for them with their variables, and the statements that set these."""
+        nodes = sorted({node for e in expressions for node in _outermost(e)}, key=sympy.default_sort_key)
+        images: dict[Expr, Expr] = {}
+        named: list[tuple[Symbol, str]] = []
+        statements: list[str] = []
+        for node in nodes:
+            number = self._count
+            self._count += 1
+            symbol = Symbol(f"q_{number}", real=True)
+            images[node] = symbol
+            named.append((symbol, f"q_{number}"))
+            statements.append(f"{indent}q_{number} = {self._function(node, number)}")
+        return [e.xreplace(images) for e in expressions], named, statements
+
+    def _function(self, node: Any, number: int) -> str:
+        """Append the function that evaluates a node; return the call."""
+        _refuse_kinks(node.integrand)
+        outside = sorted(open_symbols(node, set()), key=str)
+        names = argument_names(outside)
+        bound = [str(s).lstrip("_") + f"_{number}" for s in node.bound_symbols]
+        inner, inner_named, inner_statements = self.exchange([node.integrand], " " * 4 * (len(bound) + 2))
+        callable_arguments = [*node.bound_symbols, *outside, *(s for s, _ in inner_named)]
+        call_arguments = [*bound, *names, *(v for _, v in inner_named)]
+        # a nested node's call names its own arguments, which here are the loop variables
+        renaming = dict(zip(argument_names(node.bound_symbols), bound, strict=True))
+        inner_statements = [_renamed(line, renaming) for line in inner_statements]
+        self.functions.append(scalar_function(f"integrand_{number}", callable_arguments, inner))
+        header = f"def node_{number}({', '.join([*names, *ARGUMENTS])}):"
+        value = f"integrand_{number}({', '.join(call_arguments)})[0]"
+        body = (self._gaussian if isinstance(node, GaussianQuadrature) else self._density)(
+            node, number, outside, names, bound, inner_statements, value)
+        self.functions.append("\n".join([header, *body]) + "\n")
+        return f"node_{number}({', '.join([*names, *ARGUMENTS])})"
+
+    def _gaussian(self, node: Any, number: int, outside: Any, names: Any, bound: list[str], inner: list[str], value: str) -> list[str]:
+        size = len(bound)
+        if size > LARGEST_PRODUCT_RULE:
+            raise UnsupportedExpectation(f"an expectation over {size} Gaussian variables needs a rule with nodes**{size} points; at "
+                                         f"most {LARGEST_PRODUCT_RULE} are covered. Fewer distinct projections, or direct simulation")
+        self.dimensions.add(size)
+        entries = [node.covariance[i, j] for i in range(size) for j in range(size)]
+        self.functions.append(scalar_function(f"covariance_{number}", outside, entries))
+        lines = [
+            f"    flat = covariance_{number}({', '.join(names)})",
+            f"    factor = np.zeros(({size}, {size}))",
+            f"    for i in range({size}):",
+            f"        for j in range({size}):",
+            f"            factor[i, j] = flat[{size} * i + j]",
+            "    factor = lower_factor(factor)",
+            "    total = 0.0",
+        ]
+        weight = "1.0"
+        for k in range(size):
+            indent = " " * 4 * (k + 1)
+            lines.append(f"{indent}for i{k} in range(hermite_x.size):")
+            weight = f"hermite_w[i{k}]" if k == 0 else f"{weight} * hermite_w[i{k}]"
+        indent = " " * 4 * (size + 1)
+        for k in range(size):
+            terms = " + ".join(f"factor[{k}, {j}] * hermite_x[i{j}]" for j in range(k + 1))
+            lines.append(f"{indent}{bound[k]} = {terms}")
+        lines += [line.replace(" " * 4 * (size + 2), indent, 1) for line in inner]
+        return [*lines, f"{indent}total += {weight} * {value}", "    return total"]
+
+    def _density(self, node: Any, number: int, outside: Any, names: Any, bound: list[str], inner: list[str], value: str) -> list[str]:
+        lower, upper = node.lower, node.upper
+        limits = [e for e in (lower, upper) if e.is_finite is not False]
+        self.functions.append(scalar_function(f"density_{number}", [node.variable, *outside], [node.density]))
+        ends = [e if e in limits else sympy.S.Zero for e in (lower, upper)]
+        self.functions.append(scalar_function(f"ends_{number}", outside, ends))
+        if lower in limits and upper in limits:
+            place = ("a + (b - a) / (1.0 + math.exp(-2.0 * y))", "(b - a) / (2.0 * math.cosh(y) ** 2)")
+        elif lower in limits:
+            place = ("a + math.exp(y)", "math.exp(y)")
+        elif upper in limits:
+            place = ("b - math.exp(y)", "math.exp(y)")
+        else:
+            place = ("math.sinh(y)", "math.cosh(y)")
+        variable = bound[0]
+        return [
+            f"    a, b = ends_{number}({', '.join(names)})",
+            "    total = 0.0",
+            "    for i in range(double_x.size):",
+            "        y = double_x[i]",
+            f"        {variable} = {place[0]}",
+            f"        jacobian = {place[1]}",
+            *[line.replace(" " * 12, " " * 8, 1) for line in inner],
+            f"        term = jacobian * density_{number}({', '.join([variable, *names])})[0]",
+            "        if term > 0.0:",
+            f"            term *= {value}",
+            "        total += double_w[i] * term",
+            "    return total",
+        ]
+
+
+def _renamed(line: str, names: dict[str, str]) -> str:
+    for old, new in names.items():
+        line = line.replace(f"({old},", f"({new},").replace(f", {old},", f", {new},")
+    return line
+
+
+def _outermost(expression: Any) -> list[Any]:
+    if isinstance(expression, (GaussianQuadrature, Quadrature)):
+        return [expression]
+    return [node for argument in expression.args for node in _outermost(argument)]
+
+
+def has_quadrature(expressions: Sequence[Expr]) -> bool:
+    """Whether any expression holds a quadrature node."""
+    return any(e.has(GaussianQuadrature, Quadrature) for e in expressions)
+
+
+def rules(dimensions: set[int], *, refinement: int = 1) -> tuple[Array, Array, Array, Array]:
+    """Nodes and weights in the order of `ARGUMENTS`, `refinement` times finer than the coarse rule."""
+    count = NODES[max(dimensions)] * refinement if dimensions else 1
+    x, w = np.polynomial.hermite_e.hermegauss(count)
+    # y = (pi/2) sinh(t), t equally spaced: the trapezoidal rule then converges exponentially
+    t = np.linspace(-3.6, 3.6, 160 * refinement + 1)
+    y = np.pi / 2 * np.sinh(t)
+    return x, w / np.sqrt(2 * np.pi), y, (t[1] - t[0]) * np.pi / 2 * np.cosh(t)
+
+
+def _refuse_kinks(expression: Expr) -> None:
+    found = sorted(expression.atoms(*_KINKS), key=str)
+    if found:
+        raise UnsupportedExpectation(f"the expectation has a kink ({found[0]}), where a Gauss rule converges erratically; state a "
+                                     f"smooth activation (tanh, erf, softplus), or simulate directly")
