@@ -163,7 +163,7 @@ def compare(prediction: xr.Dataset, simulation: xr.Dataset, *, level: float = 1e
         {"clock": simulation.attrs["clock"], "level": level},
     )
     exact = tuple((names[i], float(times[j])) for i, j in np.argwhere(columns["exact"]))
-    extra = tuple(str(name) for name in simulation.data_vars if name not in names and name != "diverged")
+    extra = tuple(str(name) for name in simulation.data_vars if name not in names and "time" in simulation[name].dims)
     return Agreement(table, level, replicas, int(lost.sum()), exact, extra, prediction)
 
 

@@ -33,7 +33,7 @@ def numbers_for(needed: Iterable[Expr], at: Mapping[Any, Any], where: str, *, op
     if missing:
         listed = ", ".join(map(str, missing))
         raise MissingValue(f"{where} needs a value for {listed}; give it as at={{{missing[0]}: ...}}")
-    return given
+    return {symbol: given[symbol] for symbol in wanted}  # in this order: callers turn it into an array
 
 
 def _nearest(name: str, known: Mapping[str, Any]) -> str:

@@ -13,6 +13,14 @@ from typing import Any
 __version__ = "0.1.0"
 
 _EXPORTS = {
+    "theory.errors": (
+        "AlgorithmNotCovered", "DataNormInGradient", "DerivationError", "DimensionMismatch", "DuplicateName",
+        "FieldOrder", "HierarchyNotClosed", "ImpossibleStart", "InvalidAlgorithm", "InvalidData", "InvalidLaw",
+        "InvalidRequest", "MissingValue", "ModelError", "MomentDoesNotExist", "NonGaussianData",
+        "NonPolynomialUpdate", "NotClosed", "NotDimensionFree", "NotReal", "NotStationary", "SamplingNotCovered",
+        "StartUnderdetermined", "SupercriticalStep", "TheoryError", "UnknownSymbol", "UnknownValue",
+        "UnsupportedExpectation", "ValuesError",
+    ),
     "theory.vectors": ("InnerProduct", "LinearCombination", "Vector", "dot", "symbols", "vectors"),
     "theory.fields": ("FieldGradient", "FieldValue", "GaussianField"),
     "theory.laws": (

@@ -367,13 +367,14 @@ def _row(values: Any) -> Outputs:
     """Numbers and expressions, one or several, as a tuple of expressions."""
     if isinstance(values, str):
         raise ModelError(f"expected expressions, got the text {values!r}")
-    listed = [values] if isinstance(values, (int, float, Expr)) else values
+    single = isinstance(values, (int, float, Expr)) and not isinstance(values, sympy.MatrixBase)  # a matrix is an Expr too
+    listed = [values] if single else values
     if not isinstance(listed, Iterable):
         raise NotDimensionFree(f"layers take tuples of scalars, got {values!r} of type {type(values).__name__}; the "
                                f"entries of a vector are made with inputs(name, count)")
     row = tuple(sympy.sympify(value) for value in listed)
     for value in row:
-        if not isinstance(value, Expr):
+        if not isinstance(value, Expr) or isinstance(value, sympy.MatrixBase):
             raise NotDimensionFree(f"layers take tuples of scalars, got {value!r} of type {type(value).__name__}")
     return row
 

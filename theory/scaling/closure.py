@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import sympy
@@ -115,13 +115,13 @@ def _is_norm(entry: Expr) -> bool:
     return isinstance(entry, InnerProduct) and entry.left == entry.right
 
 
-def refuse_open(rates: Mapping[Symbol, Expr], model: Model) -> None:
-    """Raise `NotClosed` if the drift of a statistic still holds Gram entries."""
-    missing = sorted(set().union(*(moving_entries(rate, model) for rate in rates.values())), key=str)
+def refuse_open(expressions: Iterable[Expr], model: Model, what: str) -> None:
+    """Raise `NotClosed` if expressions (`what`: the drift of which statistics) still hold Gram entries."""
+    missing = sorted(set().union(*(moving_entries(expression, model) for expression in expressions)), key=str)
     if missing:
         suggestion = {statistic_name(entry): entry for entry in missing}
         wanted = ", ".join(f"{name!r}: {entry}" for name, entry in suggestion.items())
-        raise NotClosed(missing, suggestion, f"the drift of {', '.join(map(str, rates))} depends on "
+        raise NotClosed(missing, suggestion, f"{what} depends on "
                         f"{', '.join(map(str, missing))}, which the statistics do not determine; add {{{wanted}}} to "
                         f"statistics, or leave statistics out to have a closed family found")
 

@@ -58,7 +58,9 @@ class ScalingLimit(ODE):
     def covariance(self) -> ImmutableDenseMatrix:
         """Sigma: covariance per unit of time of the sqrt(n)-rescaled statistics (Ito), in the order of `state`.
 
-        Formula (2): Sigma = n delta Cov(<grad L, grad u> - (delta/2) grad L^T (grad^2 u) grad L).
+        Formula (2): Sigma = n delta Cov(<grad L, grad u> - (delta/2) grad L^T (grad^2 u) grad L). Raises `NotClosed` where it
+        depends on inner products that the statistics do not determine (a drift may close where its covariance does not),
+        `DataNormInGradient`, `MomentDoesNotExist`.
         """
         return self._covariance(second_order=True)
 
@@ -84,6 +86,7 @@ class ScalingLimit(ODE):
                 value = self._dynamics.covariance(entries[i], entries[j], self.noise_constant, second_order=second_order)
                 gram[i, j] = gram[j, i] = value / (1 - beta)
         matrix = (jacobian * gram * jacobian.T).applyfunc(lambda e: _present(self._elimination.apply(e)))
+        refuse_open(matrix, self.model, f"the covariance of {', '.join(map(str, self.state))}")
         return ImmutableDenseMatrix(matrix)
 
     def fluctuations(self) -> SDE:
@@ -214,7 +217,7 @@ def _derive(model: Model, algorithm: SGD, dynamics: GramDynamics, dimension: Sym
         gram[entry], rest[entry] = limit_rate(drift, algorithm, dimension, f"the drift of {entry}")
     elimination = eliminate(statistics, model)
     rates = {name: elimination.apply(_chain(u, gram)) for name, u in statistics.items()}
-    refuse_open(rates, model)
+    refuse_open(rates.values(), model, f"the drift of {', '.join(map(str, rates))}")
     discarded = {
         name: None if any(rest[e] is None for e in moving_entries(u, model)) else elimination.apply(_chain(u, rest))
         for name, u in statistics.items()
