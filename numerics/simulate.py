@@ -17,10 +17,12 @@ from numerics.results import dataset
 from numerics.start import Start, build_start
 from numerics.templates.sgd import SgdProgram, sgd_program
 from numerics.values import numbers_for, whole_number
-from theory import SGD, Clock, Equations, Model, Sampling
+from theory import SGD, Clock, DecoupledDecay, Equations, Model, Sampling, SoftThreshold
 from theory.algorithm import Bernoulli, Persistent
-from theory.errors import DuplicateName, InvalidAlgorithm, InvalidRequest, UnknownSymbol
+from theory.errors import DuplicateName, InvalidAlgorithm, InvalidData, InvalidRequest, UnknownSymbol
 from theory.identity import content_hash
+from theory.laws.law import Law
+from theory.laws.parameters import simple_rational
 from theory.vectors import Vector
 
 Array = NDArray[np.float64]
@@ -57,8 +59,9 @@ def simulate(
     """
     statistics, unit = _observed(model, observe, clock)
     _check_request(replicas, until, seed, threads)
-    needed = _needed(model, algorithm, statistics)
+    needed = _needed(model, algorithm, statistics, start)
     values = numbers_for(needed, {**model.known_dimensions, **(at or {})}, "simulate", optional=model.known_dimensions)
+    _check_data(model, values)
     dimension = _dimension(model, statistics, values)
     run = _Run(model, algorithm, values, dimension)
     program = sgd_program(model, algorithm, statistics, values)
@@ -87,6 +90,7 @@ class _Run:
         self.batch = whole_number(self.number(algorithm.batch_size), "batch_size")
         samples = model.data_count if model.data_count is not None else algorithm.samples
         self.count = 0 if samples is None else whole_number(self.number(sympy.sympify(samples)), "samples")
+        self._check_numbers()
         if self.mode in (Sampling.WITHOUT_REPLACEMENT, Sampling.RESHUFFLED, Sampling.CYCLIC) and self.batch > self.count:
             raise InvalidAlgorithm(f"a batch of {self.batch} is larger than the data set of {self.count}")
         if self.mode in (Sampling.RESHUFFLED, Sampling.CYCLIC) and self.count % self.batch:
@@ -95,6 +99,17 @@ class _Run:
     def number(self, expression: Expr) -> float:
         """The value of an expression of the hyperparameters."""
         return float(sympy.sympify(expression).xreplace({k: sympy.Float(v, 17) for k, v in self.values.items()}))
+
+    def _check_numbers(self) -> None:
+        """State the algorithm again with numbers for its symbols: the statement refuses what is impossible."""
+        algorithm = self.algorithm
+        momentum, decay, proximal, mode = algorithm.momentum, algorithm.weight_decay, algorithm.proximal, self.mode
+        SGD(self.rate, batch_size=self.batch, temperature=self.number(algorithm.temperature), constraint=algorithm.constraint,
+            momentum=None if momentum is None else type(momentum)(sympy.Float(self.number(momentum.beta))),
+            weight_decay=DecoupledDecay(sympy.Float(self.number(decay.rate))) if isinstance(decay, DecoupledDecay) else self.number(decay),
+            proximal=None if proximal is None else SoftThreshold(sympy.Float(self.number(proximal.strength))),
+            samples=None if algorithm.samples is None else self.count,
+            sampling=type(mode)(*map(self.number, mode.content())) if isinstance(mode, (Bernoulli, Persistent)) else None)
 
     def settings(self) -> Array:
         """The numbers in the order of `numerics.templates.sgd.SETTINGS`."""
@@ -120,6 +135,8 @@ class _Run:
         if unit == Clock.LEARNING_RATE_TIMES_STEPS:
             return self.rate
         if unit == Clock.STEPS_PER_DIMENSION:
+            if not self.model.vectors:
+                raise InvalidRequest("the clock counts steps / n, but the model has no vectors and so no n; use another clock")
             return 1.0 / self.dimension
         if not self.count:
             raise InvalidRequest("the clock counts epochs, but there is no fixed data set; use another clock")
@@ -141,6 +158,8 @@ def _observed(model: Model, observe: Any, clock: Clock | None) -> tuple[dict[str
     statistics = {str(name): sympy.sympify(value) for name, value in observe.items()}
     taken = {item.name: item for item in (*model.parameters, *model.random, *model.vectors)}
     for name, value in statistics.items():
+        if name in ("time", "replica", "diverged", "diverged_step"):
+            raise DuplicateName(f"the statistic {name!r} carries a name that every result uses itself; rename it")
         if name in taken and taken[name] != value:
             raise DuplicateName(f"the statistic {name!r} carries the name of {taken[name]!r} of the model; rename it")
         strangers = sorted((value.atoms(Vector) & set(model.data_vectors)) | (value.free_symbols & set(model.random)), key=str)
@@ -160,13 +179,29 @@ def _check_request(replicas: Any, until: Any, seed: Any, threads: Any) -> None:
         raise InvalidRequest(f"threads={threads!r}: at least one is needed")
 
 
-def _needed(model: Model, algorithm: SGD, statistics: Mapping[str, Expr]) -> list[Expr]:
-    """Every symbol that needs a number: hyperparameters, the algorithm's symbols, the dimensions."""
+def _needed(model: Model, algorithm: SGD, statistics: Mapping[str, Expr], start: Mapping[Any, Any]) -> list[Expr]:
+    """Every symbol that needs a number: hyperparameters, the algorithm's symbols, the dimensions, those of laws in the start."""
     found: set[Any] = set(model.hyperparameters) | set(model.dimensions) | set(algorithm.free_symbols)
+    found |= {s for law in start.values() if isinstance(law, Law) for s in law.free_symbols}
     for expression in statistics.values():
         found |= {s for s in expression.free_symbols if isinstance(s, Symbol)} - set(model.parameters)
         found |= {s for v in expression.atoms(Vector) for s in v.dimension.free_symbols}
     return sorted(found - set(model.random) - set(model.parameters), key=str)
+
+
+def _check_data(model: Model, values: Mapping[Expr, float]) -> None:
+    """What the values make of the data: possible laws, the widths of the arrays, one data set."""
+    for symbol, width in model.known_dimensions.items():
+        if values.get(symbol, width) != width:
+            raise InvalidRequest(f"at={{{symbol}: {values[symbol]:g}}}: the data array has {width} columns, so {symbol} is {width}")
+    numbers = {symbol: simple_rational(sympy.Float(value, 17)) for symbol, value in values.items()}
+    for _, law in model.data:
+        if isinstance(law, Law):
+            law.substitute({s: numbers[s] for s in law.free_symbols})  # raises InvalidLaw
+    sets = [names for names, law in model.data if hasattr(law, "arrays")]
+    if len(sets) > 1:
+        raise InvalidData(f"{' and '.join(map(str, sets))} are given data sets of their own, which are independent by law, but SGD visits "
+                          f"rows of one data set; give the columns together, as in data={{(x, y): Empirical(X, Y)}}")
 
 
 def _dimension(model: Model, statistics: Mapping[str, Expr], values: Mapping[Expr, float]) -> int:
@@ -184,8 +219,8 @@ def _recorded_steps(times: Any, until: float, unit: Clock, run: _Run) -> tuple[N
     if wanted.ndim != 1 or wanted.size == 0 or not np.isfinite(wanted).all() or (wanted < 0).any() or (wanted > until * (1 + 1e-9)).any():
         raise InvalidRequest(f"times must be numbers in [0, until={until:g}], got {times!r}")
     steps = np.unique(np.rint(wanted / length).astype(np.int64))
-    if steps[-1] == 0:
-        raise InvalidRequest(f"until={until:g} is less than one step ({length:g} in units of the clock)")
+    if steps[-1] == 0 < wanted.max():
+        raise InvalidRequest(f"the last recorded time {wanted.max():g} is less than one step ({length:g} in units of the clock)")
     if steps[-1] >= 2**32:
         raise InvalidRequest(f"{steps[-1]} steps are more than the random-number counter holds (2**32); raise the learning rate")
     return steps, steps * length
@@ -227,7 +262,7 @@ def _data_set(program: SgdProgram, run: _Run, start: Start, hyper: Array, seed: 
         if hasattr(law, "arrays"):
             arrays.update({name: np.ascontiguousarray(array, dtype=float) for name, array in zip(names, law.arrays, strict=True)})
     sets = [arrays[vector].reshape(run.count, -1) for vector in program.set_vectors]
-    columns = np.stack([arrays[symbol] for symbol in program.set_scalars], axis=1) if program.set_scalars else np.zeros((1, 0))
+    columns = np.stack([arrays[symbol].reshape(run.count) for symbol in program.set_scalars], axis=1) if program.set_scalars else np.zeros((1, 0))
     return sets, np.ascontiguousarray(columns)
 
 

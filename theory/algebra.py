@@ -56,6 +56,10 @@ class Algebra:
         self._protected_parts = frozenset().union(*(variable.free_symbols | {variable} for variable in self.variables)) \
             if self.variables else frozenset()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # SymPy's rings cannot be pickled (their __getstate__ changes the dictionary it iterates over): make a new one
+        return _algebra, (self.variables, self.coefficients, self.domain is QQ)
+
     def generator(self, expression: Expr) -> PolyElement:
         """The ring element of a generator."""
         return self.ring.gens[self._index[expression]]
@@ -139,6 +143,10 @@ class Algebra:
         for monomial, coefficient in element.terms():
             groups.setdefault(monomial[:count], {})[zeros + monomial[count:]] = coefficient
         return {key: self.ring.from_dict(terms) for key, terms in groups.items()}
+
+
+def _algebra(variables: tuple[Expr, ...], coefficients: tuple[Expr, ...], exact: bool) -> Algebra:
+    return Algebra(variables, coefficients, exact=exact)
 
 
 def tidy(expression: Expr) -> Expr:

@@ -322,6 +322,8 @@ def _checked_loss(loss: Any) -> Expr:
         expression = None
     if not isinstance(expression, sympy.Basic):
         raise ModelError(f"the loss must be one scalar expression, got {loss!r} of type {type(loss).__name__}")
+    if expression.has(sympy.Float):
+        expression = sympy.nsimplify(expression, rational=True)  # 0.1 means 1/10: derivations stay exact
     strays = stray_vectors(expression)
     if strays:
         raise NotDimensionFree(f"the loss holds a vector outside dot: {strays[0]}; vectors enter a loss only through "

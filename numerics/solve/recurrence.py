@@ -20,9 +20,9 @@ from numerics.solve.request import attributes, output_times, state_start
 from numerics.values import numbers_for
 from theory import Clock, Moment, MomentRecurrence, Recurrence
 from theory.equations import open_symbols
-from theory.errors import InvalidRequest, StartUnderdetermined, UnknownValue
+from theory.errors import InvalidRequest, StartUnderdetermined, UnknownValue, ValuesError
 from theory.laws.law import Law
-from theory.vectors import InnerProduct
+from theory.vectors import InnerProduct, Vector
 
 Array = NDArray[np.float64]
 
@@ -154,14 +154,16 @@ def initial_moments(equations: MomentRecurrence, start: Mapping[Any, Any], value
         if key in atoms or str(key) in names:
             given[names[str(key)]] = value
         elif str(key) in equations.statistics:
-            relations[str(key)] = equations.statistics[str(key)].xreplace(numbers) - sympy.Float(float(value), 17)
-        elif isinstance(key, InnerProduct) or not (isinstance(key, Symbol) or isinstance(key, str)):
+            relations[f"start[{str(key)!r}]"] = equations.statistics[str(key)].xreplace(numbers) - _finite(key, value)
+        elif isinstance(key, InnerProduct):
             continue  # an inner product of the start that the moments do not involve
+        elif isinstance(key, Vector):
+            raise UnknownValue(f"start={{{key}: ...}}: these are moments of inner products, so give {', '.join(names)}, not vectors")
         else:
             raise UnknownValue(f"start={{{key}: ...}}: the moments involve {', '.join(names)}")
     from numerics.start import solve_entries
 
-    known = {atom: sympy.Float(float(value), 17) for atom, value in given.items() if not isinstance(value, Law)}
+    known = {atom: _finite(atom, value) for atom, value in given.items() if not isinstance(value, Law)}
     solve_entries(relations, known, set(atoms))
     for atom in atoms:
         if atom not in known and atom not in given and "velocity_" in str(atom):
@@ -170,6 +172,16 @@ def initial_moments(equations: MomentRecurrence, start: Mapping[Any, Any], value
     if missing:
         raise StartUnderdetermined(missing, f"start leaves {', '.join(map(str, missing))} open; give a number or a law for each")
     return np.array([_start_moment(m.monomial, known, given, numbers) for m in equations.state])  # type: ignore[attr-defined]
+
+
+def _finite(key: Any, value: Any) -> Expr:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ValuesError(f"start={{{key}: {value!r}}}: expected one number, or for a parameter a law") from None
+    if not np.isfinite(number):
+        raise ValuesError(f"start={{{key}: {value!r}}}: expected a finite number")
+    return sympy.Float(number, 17)
 
 
 def _atoms(monomial: Expr) -> set[Expr]:

@@ -11,7 +11,7 @@ import sympy
 from numpy.typing import NDArray
 from sympy import Expr, Symbol
 
-from numerics.printer import scalar_function
+from numerics.printer import ScalarPrinter, scalar_function
 from theory.errors import UnsupportedExpectation
 from theory.laws.draw import (
     Choice,
@@ -59,7 +59,7 @@ def sample_code(
         draw = law.draw(f"draw{number}")
         if len(names) == 1 and isinstance(names[0], Vector) and not draw.table:
             _entries(code, names[0], draw, number, hyperparameters)
-        elif len(names) == 1 and isinstance(names[0], Vector) and not isinstance(law.values[0], (VectorExpression, tuple)):
+        elif len(names) == 1 and isinstance(names[0], Vector) and not isinstance(draw.table[0][0], VectorExpression):
             _table_entries(code, names[0], draw, number, values)
         elif draw.table:
             _finite(code, names, draw, number, values, signals)
@@ -93,12 +93,8 @@ def _standard(standard: Standard, position: str, hyperparameters: Mapping[Expr, 
 
 
 def _inline(expression: Expr, hyperparameters: Mapping[Expr, str]) -> str:
-    """A hyperparameter, or a number, as code."""
-    if expression in hyperparameters:
-        return hyperparameters[expression]
-    if expression.is_number:
-        return repr(float(expression))
-    raise UnsupportedExpectation(f"the parameter {expression} of a drawn law must be a number or a single symbol")
+    """An expression of the hyperparameters as code."""
+    return str(ScalarPrinter().doprint(expression.xreplace({s: Symbol(name, real=True) for s, name in hyperparameters.items()})))
 
 
 def _scalars(

@@ -162,6 +162,7 @@ class _Builder:
 
     def _field_code(self, parameters: str) -> Code:
         statements: Code = []
+        first = 0  # stream of the field: one for its small draws, one per point, shared with no other field
         for number, field in enumerate(self.model.fields):
             points = self._points(field)
             if not points:
@@ -173,7 +174,8 @@ class _Builder:
             extra = "".join(f", {self.scalar_name(s, '')}" for s in symbols)
             rows = ", ".join(str(self.vectors.index(p)) for p in points)
             count = len(points)
-            stream = f"stream + {number} * {count + 1} + {MEMBER_STREAMS} * member"
+            stream = f"stream + {first} + {MEMBER_STREAMS} * member"
+            first += count + 1
             statements += [
                 f"            for a, i in enumerate(({rows},)):",
                 f"                at_{number}[a] = {parameters}[i]",

@@ -230,26 +230,42 @@ class Reference:
 # ------------------------------------------------------------------------------------------------------------ evaluation
 
 
-def evaluated(expression: Any, values: Mapping[Any, float], order: int = 80) -> float:
-    """An expression with quadrature nodes as a float: Gauss-Hermite for Gaussians, an adaptive rule for densities."""
+def evaluated(expression: Any, values: Mapping[Any, float], order: int = 80, *, kinked: bool = False) -> float:
+    """An expression with quadrature nodes as a float: Gauss-Hermite for Gaussians, an adaptive rule for densities.
+
+    `kinked`: polar coordinates for integrands with kinks and jumps along lines through the origin.
+    """
     images = {key: sympy.Float(value, 17) if isinstance(value, float) else sympy.sympify(value) for key, value in values.items()}
-    return float(_evaluated(sympy.sympify(expression).xreplace(images), order))
+    return float(_evaluated(sympy.sympify(expression).xreplace(images), order, kinked))
 
 
-def _evaluated(expression: Expr, order: int) -> Expr:
+def _evaluated(expression: Expr, order: int, kinked: bool = False) -> Expr:
     nodes = [e for e in sympy.preorder_traversal(expression) if isinstance(e, (GaussianQuadrature, Quadrature))]
     outermost = [e for e in nodes if not any(e != other and other.has(e) for other in nodes)]
-    return expression.xreplace({node: sympy.Float(_node(node, order), 17) for node in outermost}).evalf(17)
+    return expression.xreplace({node: sympy.Float(_node(node, order, kinked), 17) for node in outermost}).evalf(17)
 
 
-def _node(node: Any, order: int) -> float:
+def _standard_normal_rule(size: int, order: int, kinked: bool) -> tuple[Array, Array]:
+    """Points (size, ...) and weights that average over `size` independent standard normals."""
+    if not kinked:
+        x, weights = np.polynomial.hermite_e.hermegauss(order)
+        grids = np.meshgrid(*[x] * size, indexing="ij")
+        return np.array(grids), np.prod(np.meshgrid(*[weights / weights.sum()] * size, indexing="ij"), axis=0)
+    knots, weights = np.polynomial.legendre.leggauss(60)
+    radii, weights = 6 * (knots + 1), 6 * weights * (6 * (knots + 1)) * np.exp(-18 * (knots + 1) ** 2)
+    angles = (np.arange(20_000) + 0.5) * np.pi / 10_000
+    radius, angle = np.meshgrid(radii, angles, indexing="ij")
+    plane = np.array([radius * np.cos(angle), radius * np.sin(angle)])
+    assert size <= 2
+    return plane[:size], np.repeat(weights[:, None] / angles.size, angles.size, axis=1)
+
+
+def _node(node: Any, order: int, kinked: bool) -> float:
     if isinstance(node, GaussianQuadrature):
         covariance = np.array(node.covariance.evalf(17).tolist(), dtype=float)
         eigenvalues, axes = np.linalg.eigh(covariance)
-        x, weights = np.polynomial.hermite_e.hermegauss(order)
-        grids = np.meshgrid(*[x] * len(node.variables), indexing="ij")
-        weight = np.prod(np.meshgrid(*[weights / weights.sum()] * len(node.variables), indexing="ij"), axis=0)
-        points = np.tensordot(axes * np.sqrt(eigenvalues.clip(0)), np.array(grids), axes=1)
+        standard, weight = _standard_normal_rule(len(node.variables), order, kinked)
+        points = np.tensordot(axes * np.sqrt(eigenvalues.clip(0)), standard, axes=1)
         values = sympy.lambdify(node.variables, node.integrand, ["numpy", "scipy"])(*points)
         return float(np.sum(weight * values))
     from scipy.integrate import quad

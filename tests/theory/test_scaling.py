@@ -180,10 +180,8 @@ def at_state(limit: Any, case: Case, state: Any) -> tuple[list[Any], dict[Any, f
     return entries, {**case.values, **dict(zip(limit.state, numbers.values(), strict=True)), **numbers}
 
 
-@pytest.mark.parametrize("case", CASES, ids=IDS)
+@pytest.mark.parametrize("case", [case for case in CASES if case.batch == 1], ids=lambda case: case.name)
 def test_drift_and_covariance_are_those_of_one_step_by_quadrature_over_the_sample(case, limits):
-    if case.batch > 1:
-        pytest.skip("quadrature over several copies is too large; the sampled test covers batches")
     limit, reference, large = limits(case), Reference(case.model, case.values), 1e12
     for state in states(case)[0][:2]:
         entries, values = at_state(limit, case, state)
@@ -265,8 +263,6 @@ def test_the_one_step_increment_is_an_identity_on_every_sample(case):
         formula = one_step_increment(case.model, SGD(c / n, weight_decay=case.decay), entry)
         products = sorted(formula.atoms(InnerProduct), key=str)
         scalars = sorted(formula.free_symbols, key=str)
-        function = sympy.lambdify([*(sympy.Dummy(f"p{i}") for i in range(len(products))), *scalars],
-                                  1, "numpy")
         dummies = {p: sympy.Dummy(f"p{i}") for i, p in enumerate(products)}
         function = sympy.lambdify([*dummies.values(), *scalars], formula.xreplace(dummies), ["numpy", "scipy"])
         numbers = {**case.values, n: 30, **sample.scalars, **state.scalars}
@@ -292,9 +288,10 @@ SPIKED = Model(-2 * (TENSOR(w) + lam * dot(w, v) ** k) + dot(w, w) ** k, [w], [T
 def test_spiked_tensor_drift_and_covariance_for_symbolic_order_and_strength():
     limit = scaling_limit(SPIKED, SGD(c / n, weight_decay=alpha), statistics={"m": dot(w, v), "r2": dot(w, w) - dot(w, v) ** 2})
     m, r2 = state_of(limit)
-    q = m**2 + r2
-    assert zero(limit.rates[m] - (2 * lam * k * m ** (k - 1) - 2 * k * q ** (k - 1) * m - alpha * m))
-    assert zero(limit.rates[r2] - (4 * k * q ** (k - 1) * (c - r2) - 2 * alpha * r2))
+    q, positive = symbols("q positive", positive=True)
+    images = {r2: q - positive**2, m: positive}  # powers combine only where bases are known to be positive
+    assert zero((limit.rates[m] - (2 * lam * k * m ** (k - 1) - 2 * k * q ** (k - 1) * m - alpha * m)).subs(images))
+    assert zero((limit.rates[r2] - (4 * k * q ** (k - 1) * (c - r2) - 2 * alpha * r2)).subs(images))
     other = scaling_limit(SPIKED, SGD(c / n, weight_decay=alpha), statistics={"m": dot(w, v), "q": dot(w, w)})
     m, q = state_of(other)
     expected = sympy.Matrix([[4 * c * k * q ** (k - 2) * (q + (k - 1) * m**2), 8 * c * k**2 * m * q ** (k - 1)],
@@ -304,9 +301,7 @@ def test_spiked_tensor_drift_and_covariance_for_symbolic_order_and_strength():
 
 
 def test_spiked_matrix_has_the_fixed_points_and_the_threshold_of_the_page():
-    matrix = SPIKED.substitute({k: 2}) if k in SPIKED.hyperparameters else SPIKED
     limit = scaling_limit(_spiked(2), SGD(c / n, weight_decay=alpha), statistics={"m": dot(w, v), "r2": dot(w, w) - dot(w, v) ** 2})
-    del matrix
     m, r2 = state_of(limit)
     informative = {m: sqrt((lam - alpha / 4) * (1 - c / lam)), r2: c / lam * (lam - alpha / 4)}
     for rate in limit.rates.values():
@@ -395,17 +390,15 @@ def test_the_relu_unit_has_the_closed_form_drift_of_the_page():
     second = m * (1 / 4 + np.arcsin(rho) / (2 * np.pi)) + np.sqrt(q - m**2) / (2 * np.pi)
     expected = [-m / 2 + first, -q + 2 * second + 0.7 * (q / 2 - 2 * second + first + 0.25 / 2)]
     values = {**dict(zip(limit.state, (m, q), strict=True)), c: 0.7, tau: 0.5}
-    assert [evaluated(rate, values, 160) for rate in limit.rates.values()] == pytest.approx(expected, abs=5e-3)  # kinked integrand
+    assert [evaluated(rate, values, kinked=True) for rate in limit.rates.values()] == pytest.approx(expected, abs=2e-4)
 
 
 def test_the_absolute_loss_is_normalised_least_squares():
-    model = Model(Abs(dot(w, z) - dot(v, z) - tau * xi), [w], {z: Normal(), xi: Normal()}, UNIT)
-    limit = scaling_limit(model, SGD(c / n), statistics={"m": dot(w, v), "q": dot(w, w)})
-    m, q, values = 0.3, 0.8, {c: 0.5, tau: 0.5}
-    distance = q - 2 * m + 1
-    rates = [evaluated(rate, {**values, **dict(zip(limit.state, (m, q), strict=True))}, 60) for rate in limit.rates.values()]
-    drift = -2 * np.sqrt(2 / np.pi) * distance / np.sqrt(distance + 0.25) + 0.5
-    assert rates[1] - 2 * rates[0] == pytest.approx(drift, abs=3e-2)  # kinked integrand on a product grid
+    limit = scaling_limit(Model(Abs(dot(w, z) - dot(v, z)), [w], {z: Normal()}, UNIT), SGD(c / n),
+                          statistics={"m": dot(w, v), "q": dot(w, w)})
+    values = {c: 0.5, **dict(zip(limit.state, (0.3, 0.8), strict=True))}
+    rates = [evaluated(rate, values, kinked=True) for rate in limit.rates.values()]
+    assert rates[1] - 2 * rates[0] == pytest.approx(-2 * np.sqrt(2 / np.pi) * np.sqrt(0.8 - 0.6 + 1) + 0.5, abs=2e-4)
 
 
 # ------------------------------------------------------------------------------------------------------ momentum
@@ -525,7 +518,8 @@ def test_the_rates_do_not_depend_on_the_statistics_in_which_they_are_written():
     assert zero(covariance.subs(at).norm())
 
 
-def test_xor_mixture_of_width_two_conforms_by_quadrature():
+@pytest.mark.parametrize("covariance", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["drift", "covariance"])
+def test_xor_mixture_of_width_two_conforms_by_quadrature(covariance):
     nu = Vector("nu", n)
     weights = vectors("p", n, count=2)
     law = Discrete([((mu, 1), Rational(1, 4)), ((-mu, 1), Rational(1, 4)), ((nu, 0), Rational(1, 4)), ((-nu, 0), Rational(1, 4))])
@@ -540,9 +534,10 @@ def test_xor_mixture_of_width_two_conforms_by_quadrature():
     changes = reference.change(entries, state, [sample], 1e12, case.c / 1e12, case.decay)
     mean = changes @ weight
     assert mean == pytest.approx([evaluated(rate, values) for rate in limit.rates.values()], rel=1e-8, abs=1e-8)
-    covariance = case.c * ((changes * weight) @ changes.T - np.outer(mean, mean))
-    assert covariance == pytest.approx(np.array([evaluated(e, values) for e in limit.covariance]).reshape(covariance.shape),
-                                       rel=1e-8, abs=1e-8)
+    if covariance:
+        expected = case.c * ((changes * weight) @ changes.T - np.outer(mean, mean))
+        found = np.array([evaluated(e, values) for e in limit.covariance]).reshape(expected.shape)
+        assert found == pytest.approx(expected, rel=1e-8, abs=1e-8)
 
 
 # --------------------------------------------------------------------------------------------------------- refusals

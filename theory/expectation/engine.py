@@ -64,7 +64,7 @@ def _average_by_terms(expression: Expr, groups: Groups) -> Expr:
     """Linearity and independence: split a sum, and each term into independent factors; gather what needs quadrature."""
     done: list[Expr] = []
     pending: dict[tuple[int, ...], list[Expr]] = {}
-    for term in sympy.Add.make_args(sympy.expand(expression, deep=False)):
+    for term in sympy.Add.make_args(_expanded(expression)):
         outside, clusters = _independent_clusters(term, groups)
         closed, open_clusters = outside, []
         for factor, members in clusters:
@@ -82,6 +82,15 @@ def _average_by_terms(expression: Expr, groups: Groups) -> Expr:
     for members, parts in pending.items():
         done.append(_hard(sympy.Add(*parts), [groups[i] for i in members]))
     return sympy.Add(*done)
+
+
+def _expanded(expression: Expr) -> Expr:
+    """Products and whole powers of sums multiplied out, the insides of functions left alone (also h(x) * (sum)**2)."""
+    if expression.is_Add:
+        return sympy.Add(*map(_expanded, expression.args))
+    if expression.is_Mul:
+        return sympy.Mul(*map(_expanded, expression.args)).expand(deep=False)
+    return expression.expand(deep=False) if expression.is_Pow else expression
 
 
 def _independent_clusters(term: Expr, groups: Groups) -> tuple[Expr, list[tuple[Expr, tuple[int, ...]]]]:

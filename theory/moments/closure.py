@@ -27,6 +27,7 @@ from theory.identity import content_hash
 from theory.model import Model
 from theory.moments.explicit import ExplicitStep
 from theory.moments.gram import GramStep
+from theory.moments.partitions import pair_rule
 from theory.moments.recurrence import Moment, MomentRecurrence
 from theory.references import FINITE_LEARNING_RATE, MINIBATCH_NOISE, PROBABILISTIC_STABILITY
 from theory.update import refuse_unless_plain
@@ -239,10 +240,15 @@ def _steps(step: Any, update: Mapping[Expr, Expr], names: Mapping[Exponents, Mom
         first = tuple((f"coefficient of {b} in grad_{w} loss", c) for w, t in step.step.gradient.vectors.items() for b, c in t.items())
         reason = "each inner product is exchanged for a scalar, differentiated, and put back"
     shown = list(update.items())[:6]
+    algorithm = step.algorithm
+    mode = algorithm.sampling_for(step.model.data_count)
+    weights = pair_rule(mode, algorithm.batch_size, step.model.data_count)
+    names_of_pair = tuple(Symbol(text) for text in ("E[gbar_a gbar_b]", "E[g_a g_b]", "E[g_a] E[g_b]"))
     return Steps((
         Step("Differentiate the loss of one sample", first, reason),
-        Step("Average products of the batch mean", ((Symbol("E prod gbar"), Symbol("sum over set partitions of the batch")),),
-             "equal samples are grouped by set partitions; distinct samples are independent, or exchangeable without replacement"),
+        Step("Average products of the batch mean gbar", ((names_of_pair[0], weights[0] * names_of_pair[1] + weights[1] * names_of_pair[2]),),
+             "set partitions group equal samples (shown for two factors); distinct ones are independent, or exchangeable without "
+             "replacement"),
         Step(f"Follow every moment that appears ({len(names)} in all)", tuple((f"({m})'", e) for m, e in shown),
              "breadth-first search over monomials until none is new" + ("; the first six are shown" if len(update) > 6 else "")),
     ))

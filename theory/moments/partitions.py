@@ -9,6 +9,8 @@ from math import factorial, prod
 import sympy
 from sympy import Expr, S
 
+from theory.algorithm import Bernoulli, Sampling
+
 Block = tuple[int, ...]
 Partition = tuple[Block, ...]
 
@@ -59,3 +61,17 @@ def subset_weight(batch_size: Expr, count: int, slots: int, blocks: int) -> Expr
 def bernoulli_weight(fraction: Expr, count: int, slots: int, blocks: int) -> Expr:
     """b^blocks / (b N)^k: every point joins with probability b, and the sum is divided by b N."""
     return S.Zero if blocks > count else fraction ** (blocks - slots) / sympy.Integer(count) ** slots
+
+
+def pair_rule(mode: object, batch_size: Expr, count: int | None) -> tuple[Expr, Expr]:
+    """E gbar_a gbar_b = first * E[g_a g_b] + second * E[g_a] E[g_b], for display: the partitions of two slots, collected."""
+    if isinstance(mode, Bernoulli) and count is not None:
+        together, apart = bernoulli_weight(mode.fraction, count, 2, 1), bernoulli_weight(mode.fraction, count, 2, 2)
+    elif mode == Sampling.FULL_BATCH:
+        return S.Zero, S.One
+    elif mode == Sampling.WITHOUT_REPLACEMENT and count is not None:
+        together, apart = subset_weight(batch_size, count, 2, 1), subset_weight(batch_size, count, 2, 2)
+    else:
+        return fresh_weight(batch_size, 2, 1), fresh_weight(batch_size, 2, 2)
+    # sums over distinct points, written by sums over all points: sum_{i != j} = (N E)(N E) - N E
+    return sympy.factor(count * (together - apart)), sympy.factor(count**2 * apart)

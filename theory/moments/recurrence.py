@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
@@ -70,6 +70,17 @@ class MomentRecurrence(Recurrence):
     algebra: Algebra = field(repr=False)
     model: Model = field(repr=False)
     algorithm: SGD = field(repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {f.name: getattr(self, f.name) for f in fields(self)}
+        domain = self.algebra.domain
+        state["entries"] = {key: [(m, domain.to_sympy(c)) for m, c in element.terms()] for key, element in self.entries.items()}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        ring, domain = state["algebra"].ring, state["algebra"].domain
+        state["entries"] = {key: ring.from_dict({m: domain.from_sympy(c) for m, c in terms}) for key, terms in state["entries"].items()}
+        self.__dict__.update(state)
 
     @cached_property
     def matrix(self) -> sympy.ImmutableDenseMatrix:

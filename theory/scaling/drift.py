@@ -8,7 +8,6 @@ the rest is what the limit discards.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 
 import sympy
 from sympy import Expr, S, Symbol
@@ -45,8 +44,22 @@ class GramDynamics:
         plain = SGD(STEP_SIZE, weight_decay=decay)
         self.step = OneStep(model, plain)
         self.average = SampleAverage(model)
-        self.drift = cache(self._drift)
-        self.fluctuation = cache(self._fluctuation)
+        self._drifts: dict[Expr, Drift] = {}
+        self._fluctuations: dict[Expr, tuple[Expr, Expr]] = {}
+
+    def drift(self, entry: Expr) -> Drift:
+        """The mean increment of an entry, by powers of the step size (memoised)."""
+        if entry not in self._drifts:
+            self._drifts[entry] = self._drift(entry)
+        return self._drifts[entry]
+
+    def fluctuation(self, entry: Expr) -> tuple[Expr, Expr]:
+        """The random increment per step size: its first order, and the coefficient of n * step size (memoised)."""
+        if entry not in self._fluctuations:
+            part = self.step.after(entry)
+            second = self.average.concentrated(_coefficient(part.same, STEP_SIZE, 2))
+            self._fluctuations[entry] = self._first_order(part, entry), second.get(1, S.Zero)
+        return self._fluctuations[entry]
 
     def _drift(self, entry: Expr) -> Drift:
         part, batch = self.step.after(entry), self.algorithm.batch_size
@@ -71,38 +84,6 @@ class GramDynamics:
     def _first_order(self, part: BatchPolynomial, entry: Expr) -> Expr:
         carried = _coefficient(sympy.expand(part.carried - entry), STEP_SIZE, 1)
         return carried.xreplace(self.average.known) + _coefficient(part.single, STEP_SIZE, 1)
-
-    def _fluctuation(self, entry: Expr) -> tuple[Expr, Expr]:
-        """The random increment per step size: its first order, and the coefficient of n * step size.
-
-        Powers of n in the loss itself count too: with <z, z>/n in the loss, <z, z>**3/n**2 is of order n.
-        """
-        part, dimension = self.step.after(entry), self.average.dimension
-        second = self.average.concentrated(_coefficient(part.same, STEP_SIZE, 2))
-        kept = {power: c for power, c in second.items() if power > 0 or c.has(dimension)}
-        first = self._first_order(part, entry)
-        self._refuse_norm_fluctuations(first, entry)
-        self._refuse_norm_fluctuations(_coefficient(part.same, STEP_SIZE, 2) / dimension, entry)
-        return first, sympy.Add(*(dimension ** (power - 1) * c for power, c in kept.items()))
-
-    def _refuse_norm_fluctuations(self, quantity: Expr, entry: Expr) -> None:
-        """<z, z> = n sigma^2 + O(sqrt(n)): the second part may be dropped unless the loss itself magnifies it by powers of n."""
-        dimension, spread = self.average.dimension, sympy.Dummy("spread", real=True)
-        norms = [p for p in quantity.atoms(InnerProduct) if p.left == p.right and p.left in self.average.vector_laws]
-        if not norms or not self._explicit_dimension:
-            return
-        images = {p: isotropic_variance(self.average.vector_laws[p.left], p.left) * dimension + sympy.sqrt(dimension) * spread
-                  for p in norms}
-        change = sympy.expand(quantity.xreplace(images))
-        orders = by_dimension(sympy.expand(change - change.xreplace({spread: S.Zero})), dimension)
-        if any(not power.is_negative for power in orders):
-            raise DataNormInGradient(f"the fluctuations of {dimension} around the squared norm of a data vector move {entry} at "
-                                     f"leading order (the loss holds the norm times a power of {dimension}); the covariance "
-                                     f"treats squared norms as constants. Simulate it directly")
-
-    @property
-    def _explicit_dimension(self) -> bool:
-        return self.model.loss.has(self.average.dimension)
 
     def covariance(self, left: Expr, right: Expr, noise: Expr, *, second_order: bool = True) -> Expr:
         """noise * Cov of the increments per step size, with `noise` = n * step size at order n^0 (formula (2))."""

@@ -25,7 +25,7 @@ from theory.identity import content_hash
 from theory.model import Model
 from theory.references import EFFECTIVE_DYNAMICS, MOMENTUM_LIMITS, SOFT_COMMITTEE
 from theory.scaling.closure import Elimination, checked_statistics, eliminate, moving_entries, refuse_open, statistic_name
-from theory.scaling.drift import Drift, GramDynamics, by_dimension, limit_rate, order_zero
+from theory.scaling.drift import STEP_SIZE, Drift, GramDynamics, by_dimension, limit_rate, order_zero
 from theory.update import refuse_unless_plain
 from theory.vectors import InnerProduct
 
@@ -283,28 +283,33 @@ def _steps(
     rates: Mapping[Symbol, Expr], dimension: Symbol,
 ) -> Steps:
     from theory.calculus.increment import copied
-    from theory.scaling.drift import STEP_SIZE
 
     back, delta = copied(dynamics.model, 1).inverse(), Symbol("delta", positive=True)
-    gradients = []
-    for w, terms in dynamics.step.gradient.vectors.items():
-        for b, coefficient in terms.items():
-            gradients.append((f"coefficient of {b} in grad_{w} loss", coefficient))
-    increments = []
+    gradients = [(f"coefficient of {b} in grad_{w} loss", coefficient)
+                 for w, terms in dynamics.step.gradient.vectors.items() for b, coefficient in terms.items()]
+    gradients += [(f"d loss / d {s}", value) for s, value in dynamics.step.gradient.scalars.items()]
+    increments, averages = [], []
     for entry in entries:
         part = dynamics.step.after(entry)
         change = back.scalar(part.carried - entry + part.single + part.same).xreplace({STEP_SIZE: delta})
         increments.append((f"Delta {entry}", change))
-    shown = algorithm.learning_rate
+        coefficients = dynamics.drift(entry).coefficients
+        averages.append((f"E Delta {entry} / delta", sympy.Add(*(c * delta**power for power, c in sorted(coefficients.items())))))
+    notes = [f"delta = {algorithm.learning_rate}"]
+    if algorithm.batch_size != 1:
+        notes.append(f"averaging over a batch of {algorithm.batch_size} divides the noise term by it")
+    if algorithm.momentum is not None:
+        notes.append("the velocity sums past gradients, which multiplies drift by 1/(1 - beta) and noise by 1/(1 - beta)**2")
+    every = "exactly" if all(dynamics.drift(entry).exact for entry in entries) else f"at leading order in {dimension}"
     return Steps((
         Step("Differentiate the loss of one sample", tuple(gradients),
              "each inner product is exchanged for a scalar, differentiated, and put back"),
         Step("Write the exact change of each inner product in one step", tuple(increments),
-             f"delta is the learning rate {shown}; for batches and momentum, the mean over the batch and the exchange "
-             f"learning_rate -> learning_rate/(batch_size (1 - beta)) in the noise term follow the specification"),
-        Step(f"Average over the sample and keep order {dimension}**0", tuple((f"d/dt {e}", gram[e]) for e in entries),
-             f"Gaussian integration by parts averages every term at finite {dimension}; <z, z> contributes {dimension} times "
-             f"the variance, all other terms are of lower order"),
+             "an identity for every sample (shown for a batch of one, without momentum), delta the learning rate"),
+        Step("Average over the sample", tuple(averages),
+             f"Gaussian integration by parts averages every term {every}; <z, z> contributes {dimension} times the variance"),
+        Step(f"Keep order {dimension}**0", tuple((f"d/dt {e}", gram[e]) for e in entries),
+             "; ".join(notes) + f"; lower orders in {dimension} are what the limit discards"),
         Step("Name the statistics", tuple((name, u) for name, u in statistics.items()), "chosen by the user, or found closed"),
         Step("Apply the chain rule and eliminate the inner products",
              tuple((sympy.Derivative(sympy.Function(str(name))(Symbol("t")), Symbol("t")), rate) for name, rate in rates.items()),
