@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from time import perf_counter
 
-from derivations.claims.claim import LEVEL, Claim, ClaimNotRun, ClaimResult, judge
-from theory.errors import TheoryError
+from derivations.claims.claim import LEVEL, Claim, ClaimNotRun, ClaimResult, Evidence, judge
+from theory.errors import InvalidRequest, TheoryError
 
 
 class UnknownClaim(TheoryError, LookupError):
@@ -32,10 +32,10 @@ class Outcome(StrEnum):
 
 
 def outcome(result: ClaimResult) -> Outcome:
-    """The outcome of a judged claim: `failed` if its check raised or gave no evidence."""
+    """The outcome of a judged claim: `failed` if its check raised or compared nothing."""
     if result.not_run is not None:
         return Outcome.NOT_RUN
-    if result.error is not None or not result.evidence:
+    if result.error is not None or result.comparisons == 0:
         return Outcome.FAILED
     return Outcome.AGREES if result.agrees else Outcome.DISAGREES
 
@@ -106,6 +106,7 @@ def _checked(claim: Claim, raised: Callable[[Claim, Exception], None]) -> ClaimR
     began = perf_counter()
     try:
         evidence = tuple(claim.check())
+        _refuse_impossible(evidence)
     except ClaimNotRun as reason:
         return ClaimResult(claim, (), perf_counter() - began, not_run=str(reason))
     except Exception as error:
@@ -114,3 +115,11 @@ def _checked(claim: Claim, raised: Callable[[Claim, Exception], None]) -> ClaimR
         text = f"{type(error).__name__}: {error} ({frame.filename}:{frame.lineno})"
         return ClaimResult(claim, (), perf_counter() - began, error=text)
     return ClaimResult(claim, evidence, perf_counter() - began)
+
+
+def _refuse_impossible(evidence: Iterable[Evidence]) -> None:
+    """A p-value that is none (0/0 without noise) must not pass for agreement, nor end the run."""
+    for piece in evidence:
+        bad = [p for p in piece.p_values if not 0 <= p <= 1]
+        if bad:
+            raise InvalidRequest(f"{piece.label}: {bad[0]} is no p-value")

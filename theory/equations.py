@@ -7,7 +7,7 @@ checked, and the steps that lead from the loss to the answer.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -192,7 +192,7 @@ class Recurrence(Equations):
 
     @property
     def lines(self) -> tuple[tuple[Any, Any], ...]:
-        return tuple((_Primed(key), value) for key, value in self.update.items())
+        return tuple((next_value_of(key), value) for key, value in self.update.items())
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -225,7 +225,7 @@ class ODE(Equations):
 
     @property
     def lines(self) -> tuple[tuple[Any, Any], ...]:
-        return tuple((_Rate(key), value) for key, value in self.rates.items())
+        return tuple((rate_of(key), value) for key, value in self.rates.items())
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -263,42 +263,43 @@ class Boundary(Equations):
         return (*super().content(), self.sides)
 
 
-def renamed(equations: Equations, **changes: Any) -> Any:
-    """A copy of `equations` with some fields replaced (a thin, typed wrapper of `dataclasses.replace`)."""
-    return replace(equations, **changes)
-
-
 # -------------------------------------------------------------------------------------------------------- display
 
 
-class _Rate:
-    """The left side d x / dt, for display and hashing."""
+class Display:
+    """A left side: a format for plain text, one for LaTeX, and the expressions that go into them.
 
-    def __init__(self, quantity: Expr) -> None:
-        self.quantity = quantity
+    >>> from sympy import Symbol
+    >>> print(Display("d{}/dt", r"\\frac{{d}}{{dt}} {}", Symbol("m")))
+    dm/dt
+    """
+
+    def __init__(self, text: str, latex: str, *parts: Any) -> None:
+        self.text, self.latex, self.parts = text, latex, parts
 
     def content(self) -> tuple[Any, ...]:
-        return (self.quantity,)
+        """What identifies the left side."""
+        return self.text, self.parts
 
     def __str__(self) -> str:
-        return f"d{self.quantity}/dt"
+        return self.text.format(*self.parts)
 
     def _latex(self, printer: Any) -> str:
-        return rf"\frac{{d}}{{dt}} {printer._print(self.quantity)}"
+        return self.latex.format(*(printer._print(part) for part in self.parts))
 
 
-class _Primed(_Rate):
-    """The left side x', the value after one step."""
+def rate_of(quantity: Any) -> Display:
+    """d x / dt."""
+    return Display("d{}/dt", r"\frac{{d}}{{dt}} {}", quantity)
 
-    def __str__(self) -> str:
-        return f"{self.quantity}'"
 
-    def _latex(self, printer: Any) -> str:
-        return rf"{printer._print(self.quantity)}'"
+def next_value_of(quantity: Any) -> Display:
+    """x', the value after one step."""
+    return Display("{}'", r"{}'", quantity)
 
 
 def _latex(side: Any) -> str:
-    return side if isinstance(side, str) else str(sympy.latex(side))
+    return rf"\text{{{side}}}" if isinstance(side, str) else str(sympy.latex(side))
 
 
 def _aligned(rows: list[tuple[str, str, str]]) -> str:

@@ -350,10 +350,10 @@ def _require_real(symbols: Iterable[Any], where: str) -> None:
 
 
 def _checked_parameters(parameters: Iterable[Any]) -> tuple[Any, ...]:
-    if isinstance(parameters, (str, Symbol, Vector, Mapping)) or not isinstance(parameters, Iterable):
+    if isinstance(parameters, (str, Mapping)) or not isinstance(parameters, (Iterable, MatrixBase)):
         raise ModelError(f"parameters must be a list of vectors and symbols, got {parameters!r}")
     flat: list[Any] = []
-    for parameter in parameters:
+    for parameter in list(parameters):
         flat.extend(parameter if isinstance(parameter, MatrixBase) else [parameter])
     if not flat:
         raise ModelError("parameters is empty: name what SGD trains, as in parameters=[w]")

@@ -368,7 +368,7 @@ def _row(values: Any) -> Outputs:
     if isinstance(values, str):
         raise ModelError(f"expected expressions, got the text {values!r}")
     single = isinstance(values, (int, float, Expr)) and not isinstance(values, sympy.MatrixBase)  # a matrix is an Expr too
-    listed = [values] if single else values
+    listed = [values] if single else list(values) if isinstance(values, sympy.MatrixBase) else values
     if not isinstance(listed, Iterable):
         raise NotDimensionFree(f"layers take tuples of scalars, got {values!r} of type {type(values).__name__}; the "
                                f"entries of a vector are made with inputs(name, count)")

@@ -12,7 +12,7 @@ from sympy.polys.rings import PolyElement
 
 from theory.algebra import Algebra, NotPolynomial, derive_in_algebra
 from theory.algorithm import SGD
-from theory.equations import Assumption, Clock, Status, Step, Steps
+from theory.equations import Assumption, Clock, Display, Status, Step, Steps, next_value_of
 from theory.errors import (
     DuplicateName,
     HierarchyNotClosed,
@@ -130,11 +130,10 @@ def _close(
     elements = {name: _averaged_target(step, algebra, bound, value) for name, value in targets.items()}
     if order is not None:
         wanted = [_exponents(combo, count) for k in range(1, order + 1) for combo in combinations_with_replacement(range(count), k)]
-        limit = order
     else:
         parts = {name: algebra.split(element, count) for name, element in elements.items()}
         wanted = sorted({e for split in parts.values() for e in split if any(e)}, key=_position)
-        limit = max((sum(e) for e in wanted), default=1)
+    limit = max((_degree(e, step) for e in wanted), default=1)
     rows: dict[Exponents, dict[Exponents, PolyElement]] = {}
     queue, frontier = list(wanted), set()
     while queue:
@@ -144,7 +143,7 @@ def _close(
         indices = tuple(i for i, power in enumerate(monomial) for _ in range(power))
         rows[monomial] = algebra.split(bound.expected(indices), count)
         for called in sorted(rows[monomial], key=_position):
-            if sum(called) > limit:
+            if _degree(called, step) > limit:
                 frontier.add(called)
             elif any(called) and called not in rows:
                 queue.append(called)
@@ -195,8 +194,8 @@ def _assemble(
         statistics = {str(name.monomial): name.monomial for name in names.values()}
         observables = {str(name.monomial): name for name in names.values()}
     return MomentRecurrence(
-        update=update, observables=observables, statistics=statistics, order=max(map(sum, ordered)),
-        degrees=tuple(sum(monomial) for monomial in ordered), entries=entries, algebra=algebra, model=model, algorithm=algorithm,
+        update=update, observables=observables, statistics=statistics, order=max(_degree(e, step) for e in ordered),
+        degrees=tuple(_degree(e, step) for e in ordered), entries=entries, algebra=algebra, model=model, algorithm=algorithm,
         clock=Clock.STEPS,
         conventions=("expectations are over the draws of the algorithm, from a given start", *algorithm.conventions()),
         assumptions=_assumptions(model, algorithm, len(ordered)), steps=_steps(step, update, names),
@@ -212,6 +211,11 @@ def _coefficient(algebra: Algebra, element: PolyElement) -> Expr:
 
 def _exponents(indices: tuple[int, ...], count: int) -> Exponents:
     return tuple(indices.count(i) for i in range(count))
+
+
+def _degree(exponents: Exponents, step: Any) -> int:
+    """The degree of a monomial in the trained quantities: <w, w> counts twice."""
+    return sum(e * weight for e, weight in zip(exponents, step.weights, strict=True))
 
 
 def _position(exponents: Exponents) -> tuple[Any, ...]:
@@ -234,22 +238,23 @@ def _assumptions(model: Model, algorithm: SGD, size: int) -> tuple[Assumption, .
 
 def _steps(step: Any, update: Mapping[Expr, Expr], names: Mapping[Exponents, Moment]) -> Steps:
     if isinstance(step, ExplicitStep):
-        first = tuple((f"d loss / d {p}", g) for p, g in step.gradients.items())
+        first = tuple((Display("d loss / d {}", r"\partial \ell / \partial {}", p), g) for p, g in step.gradients.items())
         reason = "the loss of one sample, differentiated; data enter through their moments"
     else:
-        first = tuple((f"coefficient of {b} in grad_{w} loss", c) for w, t in step.step.gradient.vectors.items() for b, c in t.items())
+        first = tuple((Display("coefficient of {} in grad_{} loss", r"\text{{coefficient of }} {} \text{{ in }} \nabla_{{{}}} \ell", b, w), c)
+                      for w, t in step.step.gradient.vectors.items() for b, c in t.items())
         reason = "each inner product is exchanged for a scalar, differentiated, and put back"
     shown = list(update.items())[:6]
     algorithm = step.algorithm
     mode = algorithm.sampling_for(step.model.data_count)
     weights = pair_rule(mode, algorithm.batch_size, step.model.data_count)
-    names_of_pair = tuple(Symbol(text) for text in ("E[gbar_a gbar_b]", "E[g_a g_b]", "E[g_a] E[g_b]"))
+    names_of_pair = tuple(Symbol(text) for text in ("E[gbar_a gbar_b]", "E[g_a g_b]", "E[g_a]E[g_b]"))
     return Steps((
         Step("Differentiate the loss of one sample", first, reason),
         Step("Average products of the batch mean gbar", ((names_of_pair[0], weights[0] * names_of_pair[1] + weights[1] * names_of_pair[2]),),
              "set partitions group equal samples (shown for two factors); distinct ones are independent, or exchangeable without "
              "replacement"),
-        Step(f"Follow every moment that appears ({len(names)} in all)", tuple((f"({m})'", e) for m, e in shown),
+        Step(f"Follow every moment that appears ({len(names)} in all)", tuple((next_value_of(m), e) for m, e in shown),
              "breadth-first search over monomials until none is new" + ("; the first six are shown" if len(update) > 6 else "")),
     ))
 

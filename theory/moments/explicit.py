@@ -57,6 +57,7 @@ class ExplicitStep:
                                      f"symbols besides it")
         self.update = linear_update(model, algorithm)
         self.coordinates: tuple[Symbol, ...] = tuple(self.update.items)  # type: ignore[arg-type]
+        self.weights = (1,) * len(self.coordinates)
         shift = {p: sympy.Add(*(c * item for item, c in at.items())) for p, at in self.update.point.items()}
         functions: dict[Expr, Symbol] = {}
         self.gradients = {p: self._marked(g, functions).xreplace(shift) for p, g in gradient(model).scalars.items()}

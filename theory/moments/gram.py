@@ -39,6 +39,8 @@ class GramStep:
         moving, resting = self.step.moving_vectors, tuple(v for v in model.signals)
         pairs = [(a, b) for i, a in enumerate(moving) for b in (*moving[i:], *resting) if a.dimension == b.dimension]
         self.coordinates: tuple[Expr, ...] = (*(InnerProduct(a, b) for a, b in pairs), *self.step.moving_scalars)
+        # degree in what SGD moves: two for <w, w>, one for <w, v>. A linear gradient keeps it, but mixes <w, w> and <w, v>**2
+        self.weights = tuple(sum(v in moving for v in c.args) if isinstance(c, InnerProduct) else 1 for c in self.coordinates)
         self.parts = {c: self._known(self.step.after(c)) for c in self.coordinates}
         self.exact = True
 

@@ -60,7 +60,7 @@ class Moment(Expr):
 class MomentRecurrence(Recurrence):
     """m' = T m + c for a closed set of moments: exact for the algorithm as stated, at any learning rate.
 
-    `order` is the highest degree; `degrees` that of each moment. `entries` holds T and c sparsely: (row, column) -> ring
+    `order` is the highest degree in the trained quantities (<w, w> has degree two); `degrees` that of each moment. `entries` holds T and c sparsely: (row, column) -> ring
     element of `algebra`, column -1 for c. `update` shows the same as expressions.
     """
 

@@ -78,17 +78,15 @@ def is_numeric(matrix: Any) -> bool:
 
 
 def _refuse_odd_without_even(recurrence: MomentRecurrence, exact: Mapping[Any, Expr]) -> None:
-    """A moment of odd degree k exists if those of degree k + 1 do; contraction of its own block says nothing about |x|^k.
-
-    Moments of inner products need no such check: a block that holds <w, p> holds the norms that dominate it.
-    """
+    """A moment of odd degree k exists if those of degree k + 1 do; contraction of its own block says nothing about |x|^k."""
     from theory.moments.closure import moments
 
     degree = max(recurrence.degrees)
-    if degree % 2 == 0 or not recurrence.model.is_explicit:
+    if degree % 2 == 0:
         return
+    order = degree + 1 if recurrence.model.is_explicit else (degree + 1) // 2  # inner products may be of degree two
     try:
-        higher = moments(recurrence.model, recurrence.algorithm, order=degree + 1)
+        higher = moments(recurrence.model, recurrence.algorithm, order=order)
     except MomentDoesNotExist as error:
         raise NotStationary(math.inf, f"the existence of moments of odd degree {degree} rests on those of degree {degree + 1}, "
                             f"which are infinite: {error}") from error

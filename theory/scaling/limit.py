@@ -12,7 +12,7 @@ from sympy import Expr, ImmutableDenseMatrix, S, Symbol
 
 from theory.algebra import NotPolynomial
 from theory.algorithm import SGD, Sampling
-from theory.equations import ODE, SDE, Assumption, Clock, Recurrence, Status, Step, Steps
+from theory.equations import ODE, SDE, Assumption, Clock, Display, Recurrence, Status, Step, Steps, rate_of
 from theory.errors import (
     AlgorithmNotCovered,
     NonGaussianData,
@@ -285,16 +285,17 @@ def _steps(
     from theory.calculus.increment import copied
 
     back, delta = copied(dynamics.model, 1).inverse(), Symbol("delta", positive=True)
-    gradients = [(f"coefficient of {b} in grad_{w} loss", coefficient)
-                 for w, terms in dynamics.step.gradient.vectors.items() for b, coefficient in terms.items()]
-    gradients += [(f"d loss / d {s}", value) for s, value in dynamics.step.gradient.scalars.items()]
+    gradients = [(Display("coefficient of {} in grad_{} loss", r"\text{{coefficient of }} {} \text{{ in }} \nabla_{{{}}} \ell", b, w),
+                  coefficient) for w, terms in dynamics.step.gradient.vectors.items() for b, coefficient in terms.items()]
+    gradients += [(Display("d loss / d {}", r"\partial \ell / \partial {}", s), value) for s, value in dynamics.step.gradient.scalars.items()]
     increments, averages = [], []
     for entry in entries:
         part = dynamics.step.after(entry)
         change = back.scalar(part.carried - entry + part.single + part.same).xreplace({STEP_SIZE: delta})
-        increments.append((f"Delta {entry}", change))
+        increments.append((Display("Delta {}", r"\Delta {}", entry), change))
         coefficients = dynamics.drift(entry).coefficients
-        averages.append((f"E Delta {entry} / delta", sympy.Add(*(c * delta**power for power, c in sorted(coefficients.items())))))
+        mean = Display("E Delta {} / delta", r"\mathbb{{E}} \Delta {} / \delta", entry)
+        averages.append((mean, sympy.Add(*(c * delta**power for power, c in sorted(coefficients.items())))))
     notes = [f"delta = {algorithm.learning_rate}"]
     if algorithm.batch_size != 1:
         notes.append(f"averaging over a batch of {algorithm.batch_size} divides the noise term by it")
@@ -308,10 +309,10 @@ def _steps(
              "an identity for every sample (shown for a batch of one, without momentum), delta the learning rate"),
         Step("Average over the sample", tuple(averages),
              f"Gaussian integration by parts averages every term {every}; <z, z> contributes {dimension} times the variance"),
-        Step(f"Keep order {dimension}**0", tuple((f"d/dt {e}", gram[e]) for e in entries),
+        Step(f"Keep order {dimension}**0", tuple((rate_of(e), gram[e]) for e in entries),
              "; ".join(notes) + f"; lower orders in {dimension} are what the limit discards"),
         Step("Name the statistics", tuple((name, u) for name, u in statistics.items()), "chosen by the user, or found closed"),
         Step("Apply the chain rule and eliminate the inner products",
-             tuple((sympy.Derivative(sympy.Function(str(name))(Symbol("t")), Symbol("t")), rate) for name, rate in rates.items()),
+             tuple((rate_of(name), rate) for name, rate in rates.items()),
              "at scale 1 the quadratic variation vanishes, so no second derivatives enter"),
     ))
