@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from derivations.claims.claim import ClaimResult, Evidence
     from derivations.validate import Report
     from numerics import Agreement
@@ -74,8 +76,15 @@ def describe_model(title: str, model: Model, algorithm: Any) -> str:
     """The statement of a model, one part per line."""
     data = ", ".join(f"{_names(names)}: {law}" for names, law in model.data)
     lines = [title] if title else []
-    return "\n".join([*lines, f"loss        {model.loss}", f"parameters  {', '.join(map(str, model.parameters))}",
-                      f"data        {data}", f"algorithm   {algorithm!r}"])
+    return "\n".join(
+        [
+            *lines,
+            f"loss        {model.loss}",
+            f"parameters  {', '.join(map(str, model.parameters))}",
+            f"data        {data}",
+            f"algorithm   {algorithm!r}",
+        ]
+    )
 
 
 def describe_equations(kind: str, equations: Equations) -> str:
@@ -100,25 +109,38 @@ def equations_payload(kind: str, equations: Equations) -> dict[str, Any]:
         return side if isinstance(side, str) else str(sympy.latex(side))
 
     return {
-        "type": kind, "clock": equations.clock, "approximation": equations.approximation,
-        "equations": [{"left": str(a), "right": str(b), "latex": f"{latex(a)} = {latex(b)}"} for a, b in equations.lines],
+        "type": kind,
+        "clock": equations.clock,
+        "approximation": equations.approximation,
+        "equations": [
+            {"left": str(a), "right": str(b), "latex": f"{latex(a)} = {latex(b)}"} for a, b in equations.lines
+        ],
         "observables": {name: str(value) for name, value in equations.observables.items()},
         "statistics": {name: str(value) for name, value in equations.statistics.items()},
         "symbols": [str(symbol) for symbol in equations.free_symbols],
         "conventions": equations.conventions,
-        "assumptions": [{"statement": a.statement, "status": a.status, "evidence": a.evidence} for a in equations.assumptions],
-        "steps": [{"title": step.title, "equations": [[str(a), str(b)] for a, b in step.equations], "reason": step.reason}
-                  for step in equations.steps],
+        "assumptions": [
+            {"statement": a.statement, "status": a.status, "evidence": a.evidence} for a in equations.assumptions
+        ],
+        "steps": [
+            {"title": step.title, "equations": [[str(a), str(b)] for a, b in step.equations], "reason": step.reason}
+            for step in equations.steps
+        ],
         "references": [str(reference) for reference in equations.references],
-        "model_hash": equations.model_hash, "latex": equations.to_latex(),
+        "model_hash": equations.model_hash,
+        "latex": equations.to_latex(),
     }
 
 
 def model_payload(name: str, title: str, model: Model, algorithm: Any) -> dict[str, Any]:
     """The statement of a model as plain data."""
     return {
-        "model": name, "title": title, "loss": str(model.loss), "parameters": [str(p) for p in model.parameters],
-        "data": {_names(names): str(law) for names, law in model.data}, "algorithm": repr(algorithm),
+        "model": name,
+        "title": title,
+        "loss": str(model.loss),
+        "parameters": [str(p) for p in model.parameters],
+        "data": {_names(names): str(law) for names, law in model.data},
+        "algorithm": repr(algorithm),
     }
 
 
@@ -155,8 +177,14 @@ def agreement_table(agreement: Agreement) -> Table:
         for time in _shown(columns.sizes["time"]):
             row = columns.isel(statistic=index, time=time)
             z = "exact" if bool(row["exact"]) else f"{float(row['z']):+.2f}"
-            table.add_row(f"{float(row['time']):.4g}", str(name), f"{float(row['prediction']):.6g}", f"{float(row['mean']):.6g}",
-                          f"{float(row['standard_error']):.1e}", z + (" !" if bool(row["rejected"]) else ""))
+            table.add_row(
+                f"{float(row['time']):.4g}",
+                str(name),
+                f"{float(row['prediction']):.6g}",
+                f"{float(row['mean']):.6g}",
+                f"{float(row['standard_error']):.1e}",
+                z + (" !" if bool(row["rejected"]) else ""),
+            )
     return table
 
 
@@ -164,9 +192,15 @@ def agreement_payload(agreement: Agreement) -> dict[str, Any]:
     """A comparison as plain data."""
     table = agreement.table
     return {
-        "verdict": agreement.verdict, "agrees": agreement.agrees, "level": agreement.level,
-        "comparisons": agreement.comparisons, "largest_z": agreement.largest_z, "replicas": agreement.replicas,
-        "diverged": agreement.diverged, "clock": table.attrs["clock"], "time": table["time"].values,
+        "verdict": agreement.verdict,
+        "agrees": agreement.agrees,
+        "level": agreement.level,
+        "comparisons": agreement.comparisons,
+        "largest_z": agreement.largest_z,
+        "replicas": agreement.replicas,
+        "diverged": agreement.diverged,
+        "clock": table.attrs["clock"],
+        "time": table["time"].values,
         "statistics": {
             str(name): {column: table[column].isel(statistic=index).values for column in table.data_vars}
             for index, name in enumerate(table["statistic"].values)
@@ -178,25 +212,33 @@ def simulation_table(summary: Mapping[str, Any]) -> Table:
     """Simulated means and standard errors at a few times, where there is no prediction."""
     table = _table(f"time [{summary['clock']}]", "statistic", "simulated", "± s.e.")
     for name, columns in summary["statistics"].items():
-        for time in _shown(len(summary["time"])):
-            table.add_row(f"{summary['time'][time]:.4g}", name, f"{columns['mean'][time]:.6g}", f"{columns['standard_error'][time]:.1e}")
+        for index in _shown(len(summary["time"])):
+            mean, error = columns["mean"][index], columns["standard_error"][index]
+            shown = "-" if mean is None else f"{mean:.6g}", "-" if error is None else f"{error:.1e}"
+            table.add_row(f"{summary['time'][index]:.4g}", name, *shown)
     return table
 
 
-def simulation_payload(simulation: Any) -> dict[str, Any]:
-    """Means and standard errors over the runs that did not diverge, as plain data."""
+def simulation_payload(simulation: xr.Dataset) -> dict[str, Any]:
+    """Means and standard errors over the runs that did not diverge, as plain data; NaN where too few are left."""
+    import numpy as np
+
     kept = simulation.isel(replica=~simulation["diverged"].values)
     count = kept.sizes["replica"]
-    names = [name for name in simulation.data_vars if not str(name).startswith("diverged")]
+    statistics = {}
+    for name in simulation.data_vars:
+        if simulation[name].dims == ("replica", "time"):
+            runs = kept[name].values
+            nothing = np.full(runs.shape[1], np.nan)
+            error = runs.std(axis=0, ddof=1) / math.sqrt(count) if count > 1 else nothing
+            statistics[str(name)] = {"mean": runs.mean(axis=0) if count else nothing, "standard_error": error}
     return {
-        "verdict": None, "replicas": simulation.sizes["replica"], "diverged": int(simulation["diverged"].sum()),
-        "clock": simulation.attrs["clock"], "time": simulation["time"].values,
-        "statistics": {
-            str(name): {"mean": kept[name].mean("replica").values,
-                        "standard_error": kept[name].std("replica", ddof=1).values / math.sqrt(count) if count > 1 else
-                        kept[name].mean("replica").values * math.nan}
-            for name in names
-        },
+        "verdict": None,
+        "replicas": simulation.sizes["replica"],
+        "diverged": int(simulation["diverged"].sum()),
+        "clock": simulation.attrs["clock"],
+        "time": simulation["time"].values,
+        "statistics": statistics,
     }
 
 
@@ -236,8 +278,10 @@ def claim_line(result: ClaimResult) -> str:
             lines.append(f"    {evidence.label}: expected {evidence.predicted}, got {evidence.measured}")
     if result.rejected:
         suspects = sorted((e for e in result.evidence if e.p_values), key=lambda e: min(e.p_values))
-        lines.append(f"    {result.rejected} comparisons rejected; smallest p-value {min(suspects[0].p_values):.2g} in "
-                     f"{suspects[0].label}: expected {suspects[0].predicted}, got {suspects[0].measured}")
+        lines.append(
+            f"    {result.rejected} comparisons rejected; smallest p-value {min(suspects[0].p_values):.2g} in "
+            f"{suspects[0].label}: expected {suspects[0].predicted}, got {suspects[0].measured}"
+        )
     return "\n".join(lines)
 
 
@@ -246,8 +290,10 @@ def summary_line(report: Report) -> str:
     from derivations.validate import Outcome
 
     counts = [f"{report.count(kind)} {kind}" for kind in Outcome if report.count(kind) or kind is Outcome.AGREES]
-    return (f"{mark(report.agrees)} {len(report.results)} claims: {', '.join(counts)}; {report.comparisons} comparisons, "
-            f"Holm at {report.level:g}; {report.seconds:.1f} s")
+    return (
+        f"{mark(report.agrees)} {len(report.results)} claims: {', '.join(counts)}; {report.comparisons} comparisons, "
+        f"Holm at {report.level:g}; {report.seconds:.1f} s"
+    )
 
 
 def report_payload(report: Report) -> dict[str, Any]:
@@ -256,8 +302,12 @@ def report_payload(report: Report) -> dict[str, Any]:
     from numerics.results import versions
 
     return {
-        "agrees": report.agrees, "level": report.level, "seconds": report.seconds, "comparisons": report.comparisons,
-        "counts": {kind: report.count(kind) for kind in Outcome}, "versions": versions(),
+        "agrees": report.agrees,
+        "level": report.level,
+        "seconds": report.seconds,
+        "comparisons": report.comparisons,
+        "counts": {kind: report.count(kind) for kind in Outcome},
+        "versions": versions(),
         "claims": [_claim_payload(result) for result in report.results],
     }
 
@@ -266,16 +316,27 @@ def _claim_payload(result: ClaimResult) -> dict[str, Any]:
     from derivations.validate import outcome
 
     return {
-        "name": result.claim.name, "statement": result.claim.statement, "body": result.claim.body, "outcome": outcome(result),
-        "comparisons": result.comparisons, "rejected": result.rejected, "largest_z": result.largest_z,
-        "seconds": result.seconds, "error": result.error, "not_run": result.not_run,
+        "name": result.claim.name,
+        "statement": result.claim.statement,
+        "body": result.claim.body,
+        "outcome": outcome(result),
+        "comparisons": result.comparisons,
+        "rejected": result.rejected,
+        "largest_z": result.largest_z,
+        "seconds": result.seconds,
+        "error": result.error,
+        "not_run": result.not_run,
         "evidence": [_evidence_payload(evidence) for evidence in result.evidence],
     }
 
 
 def _evidence_payload(evidence: Evidence) -> dict[str, Any]:
     return {
-        "label": evidence.label, "predicted": evidence.predicted, "measured": evidence.measured, "holds": evidence.holds,
-        "comparisons": len(evidence.p_values), "smallest_p_value": min(evidence.p_values, default=None),
+        "label": evidence.label,
+        "predicted": evidence.predicted,
+        "measured": evidence.measured,
+        "holds": evidence.holds,
+        "comparisons": len(evidence.p_values),
+        "smallest_p_value": min(evidence.p_values, default=None),
         "largest_z": evidence.largest_z,
     }

@@ -1,8 +1,8 @@
 """Model files: a Python file that states a model, an algorithm, and what to measure on them.
 
 A file defines `model` and `algorithm`, and may define `statistics` (name -> expression), `at` (numbers for symbols),
-`start`, `until`, `replicas` and `theory` ("scaling_limit" or "moments"); its docstring is its title. Shipped models lie in
-`derivations/models` and are called by name. A model file is a program, and loading it runs it.
+`start`, `until`, `replicas` and `theory` ("scaling_limit" or "moments"); its docstring is its title. Shipped models lie
+in `derivations/models` and are called by name. A model file is a program, and loading it runs it.
 
 >>> from derivations.model_files import load_model
 >>> load_model("least_squares").title
@@ -66,8 +66,8 @@ class ModelNotFound(TheoryError, LookupError):
 class ModelFile:
     """What a model file states.
 
-    `name`, the file's name without suffix; `title`, the first paragraph of its docstring; `path`. `statistics`, `until`,
-    `replicas` and `theory` are None where the file does not state them, `at` and `start` are then empty.
+    `name`, the file's name without suffix; `title`, the first paragraph of its docstring; `path`. `statistics`,
+    `until`, `replicas` and `theory` are None where the file does not state them, `at` and `start` are then empty.
     """
 
     name: str
@@ -110,14 +110,20 @@ def outline(path: Path) -> tuple[str, str | None]:
     tree = ast.parse(path.read_bytes())
     theory = None
     for node in tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
-            if any(isinstance(target, ast.Name) and target.id == "theory" for target in node.targets):
-                theory = str(node.value.value)
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and _assigns(node, "theory"):
+            theory = str(node.value.value)
     return _title(ast.get_docstring(tree)), theory
 
 
+def _assigns(node: ast.Assign, name: str) -> bool:
+    return any(isinstance(target, ast.Name) and target.id == name for target in node.targets)
+
+
 def find_model(name_or_path: str | Path) -> Path:
-    """The file of a shipped model or of a path. Raises `ModelNotFound`, or `ModelFileError` for a suffix that is not read."""
+    """The file of a shipped model or of a path.
+
+    Raises `ModelNotFound` with the nearest name, `ModelFileError` for a suffix that is not read.
+    """
     shipped = shipped_models()
     if str(name_or_path) in shipped:
         return shipped[str(name_or_path)]
@@ -128,7 +134,7 @@ def find_model(name_or_path: str | Path) -> Path:
         what = "is a folder, not a model file" if path.is_dir() else "is neither a file nor a shipped model"
         raise ModelNotFound(f"{name_or_path} {what}; {guess}The shipped models are {', '.join(shipped)}")
     if path.suffix not in _READERS:
-        raise ModelFileError(path, f"{path}: model files end in {', '.join(_READERS)}, not in {path.suffix or 'nothing'}")
+        raise ModelFileError(path, f"{path}: a model file ends in {', '.join(_READERS)}, not in {path.suffix!r}")
     return path
 
 
@@ -175,10 +181,16 @@ def _checked(path: Path, names: Mapping[str, Any]) -> ModelFile:
         _expect(path, name, value, lambda value: isinstance(value, Mapping), "a dictionary")
         mappings[name] = MappingProxyType(dict(value))
     return ModelFile(
-        name=path.stem, title=_title(names.get("__doc__")), path=path,
+        name=path.stem,
+        title=_title(names.get("__doc__")),
+        path=path,
         model=_required(path, names, "model", Model, "a theory.Model"),
         algorithm=_required(path, names, "algorithm", SGD, "a theory.SGD"),
-        statistics=mappings["statistics"] or None, at=mappings["at"], start=mappings["start"], until=until, replicas=replicas,
+        statistics=mappings["statistics"] or None,
+        at=mappings["at"],
+        start=mappings["start"],
+        until=until,
+        replicas=replicas,
         theory=_theory(path, stated.get("theory")),
     )
 
@@ -187,8 +199,11 @@ def _required(path: Path, names: Mapping[str, Any], name: str, kind: type, expec
     if name not in names:
         close = difflib.get_close_matches(name, [other for other in names if not other.startswith("_")], n=1)
         guess = f" (it defines {close[0]}; did you mean that?)" if close else ""
-        raise ModelFileError(path, f"{path} defines no {name}{guess}; a model file defines model and algorithm, and may "
-                             f"define {', '.join(_OPTIONAL)}")
+        raise ModelFileError(
+            path,
+            f"{path} defines no {name}{guess}; a model file defines model and algorithm, and may define "
+            f"{', '.join(_OPTIONAL)}",
+        )
     return _expect(path, name, names[name], lambda value: isinstance(value, kind), expected)
 
 

@@ -1,8 +1,8 @@
 """Running claims: every check in order, judged together, one result at a time.
 
-Holm's procedure over a whole run rejects no p-value that it would not reject over a part of the run: more comparisons only
-lower its thresholds. So a claim that agrees when its check ends agrees for good; one whose p-values are rejected then may be
-cleared at the end of the run.
+Holm's procedure over a whole run rejects no p-value that it would not reject over a part of the run: more comparisons
+only lower its thresholds. So a claim that agrees when its check ends agrees for good; one whose p-values are rejected
+then may be cleared at the end of the run.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Report:
 
     @property
     def agrees(self) -> bool:
-        """Whether at least one claim was checked and none disagrees or failed; claims that were not run do not count."""
+        """Whether a claim was checked and none disagrees or failed; claims that were not run do not count."""
         found = {outcome(result) for result in self.results}
         return Outcome.AGREES in found and found <= {Outcome.AGREES, Outcome.NOT_RUN}
 

@@ -73,9 +73,9 @@ def right_hand_side(equations: Equations) -> RightHandSide:
 def function_of_arrays(outputs: Sequence[Expr], state: tuple[Expr, ...], hyperparameters: tuple[Expr, ...], title: str) -> RightHandSide:
     """A kernel that evaluates `outputs` from arrays of the state and of the hyperparameters."""
     code = QuadratureCode()
-    plain, named, statements = code.exchange(outputs, "    ")
     arguments = [*state, *hyperparameters]
     names = argument_names(arguments)
+    plain, named, statements = code.exchange(outputs, dict(zip(arguments, names, strict=True)), "    ")
     body = scalar_function("right_hand_side", [*arguments, *(s for s, _ in named)], plain)
     unpack = [f"    {name} = state[{i}]" for i, name in enumerate(names[: len(state)])]
     unpack += [f"    {name} = hyper[{i}]" for i, name in enumerate(names[len(state):])]

@@ -7,7 +7,7 @@ the generated program, so that the same kernel at twice the nodes gives the erro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ LARGEST_PRODUCT_RULE = 3
 """Gaussian variables that a product rule covers; more would cost nodes**p."""
 NODES = {1: 64, 2: 40, 3: 20}
 """Nodes per variable of the coarse rule, by the number of variables; the fine rule has twice as many."""
-_KINKS = (sympy.Abs, sympy.Heaviside, sympy.sign, sympy.Max, sympy.Min, sympy.Piecewise)
+_KINKS = (sympy.Abs, sympy.Heaviside, sympy.sign, sympy.Max, sympy.Min, sympy.Piecewise, sympy.floor, sympy.ceiling, sympy.Mod, sympy.frac)
 ARGUMENTS = ("hermite_x", "hermite_w", "double_x", "double_w")
 """Extra arguments of a program that holds quadratures: Gauss-Hermite and double-exponential nodes and weights."""
 
@@ -40,8 +40,13 @@ class QuadratureCode:
         self.dimensions: set[int] = set()
         self._count = 0
 
-    def exchange(self, expressions: Sequence[Expr], indent: str) -> tuple[list[Expr], list[tuple[Symbol, str]], list[str]]:
-        """Expressions without nodes, the symbols that stand for them with their variables, and the statements that set these."""
+    def exchange(
+        self, expressions: Sequence[Expr], scope: Mapping[Expr, str], indent: str
+    ) -> tuple[list[Expr], list[tuple[Symbol, str]], list[str]]:
+        """Expressions without nodes, the symbols that stand for them with their variables, and the statements that set these.
+
+        `scope` maps every open symbol of the expressions to the variable that holds it where the statements stand.
+        """
         nodes = sorted({node for e in expressions for node in _outermost(e)}, key=sympy.default_sort_key)
         images: dict[Expr, Expr] = {}
         named: list[tuple[Symbol, str]] = []
@@ -52,28 +57,26 @@ class QuadratureCode:
             symbol = Symbol(f"q_{number}", real=True)
             images[node] = symbol
             named.append((symbol, f"q_{number}"))
-            statements.append(f"{indent}q_{number} = {self._function(node, number)}")
+            statements.append(f"{indent}q_{number} = {self._function(node, number, scope)}")
         return [e.xreplace(images) for e in expressions], named, statements
 
-    def _function(self, node: Any, number: int) -> str:
+    def _function(self, node: Any, number: int, scope: Mapping[Expr, str]) -> str:
         """Append the function that evaluates a node; return the call."""
-        _refuse_kinks(node.integrand)
+        _refuse_kinks(node)
         outside = sorted(open_symbols(node, set()), key=str)
         names = argument_names(outside)
         bound = [str(s).lstrip("_") + f"_{number}" for s in node.bound_symbols]
-        inner, inner_named, inner_statements = self.exchange([node.integrand], " " * 4 * (len(bound) + 2))
+        here = dict(zip((*outside, *node.bound_symbols), (*names, *bound), strict=True))
+        inner, inner_named, inner_statements = self.exchange([node.integrand], here, " " * 4 * (len(bound) + 2))
         callable_arguments = [*node.bound_symbols, *outside, *(s for s, _ in inner_named)]
         call_arguments = [*bound, *names, *(v for _, v in inner_named)]
-        # a nested node's call names its own arguments, which here are the loop variables
-        renaming = dict(zip(argument_names(node.bound_symbols), bound, strict=True))
-        inner_statements = [_renamed(line, renaming) for line in inner_statements]
         self.functions.append(scalar_function(f"integrand_{number}", callable_arguments, inner))
         header = f"def node_{number}({', '.join([*names, *ARGUMENTS])}):"
         value = f"integrand_{number}({', '.join(call_arguments)})[0]"
         body = (self._gaussian if isinstance(node, GaussianQuadrature) else self._density)(
             node, number, outside, names, bound, inner_statements, value)
         self.functions.append("\n".join([header, *body]) + "\n")
-        return f"node_{number}({', '.join([*names, *ARGUMENTS])})"
+        return f"node_{number}({', '.join([*(scope[symbol] for symbol in outside), *ARGUMENTS])})"
 
     def _gaussian(self, node: Any, number: int, outside: Any, names: Any, bound: list[str], inner: list[str], value: str) -> list[str]:
         size = len(bound)
@@ -135,12 +138,6 @@ class QuadratureCode:
         ]
 
 
-def _renamed(line: str, names: dict[str, str]) -> str:
-    for old, new in names.items():
-        line = line.replace(f"({old},", f"({new},").replace(f", {old},", f", {new},")
-    return line
-
-
 def _outermost(expression: Any) -> list[Any]:
     if isinstance(expression, (GaussianQuadrature, Quadrature)):
         return [expression]
@@ -156,14 +153,23 @@ def rules(dimensions: set[int], *, refinement: int = 1) -> tuple[Array, Array, A
     """Nodes and weights in the order of `ARGUMENTS`, `refinement` times finer than the coarse rule."""
     count = NODES[max(dimensions)] * refinement if dimensions else 1
     x, w = np.polynomial.hermite_e.hermegauss(count)
-    # y = (pi/2) sinh(t), t equally spaced: the trapezoidal rule then converges exponentially
-    t = np.linspace(-3.6, 3.6, 160 * refinement + 1)
+    # y = (pi/2) sinh(t), t equally spaced: the trapezoidal rule then converges exponentially. The finer rule also reaches
+    # further into the tails, so that the difference of the two shows what was cut off
+    steps = 110 if refinement == 1 else 133 * refinement
+    t = 0.045 / refinement * np.arange(-steps, steps + 1)
     y = np.pi / 2 * np.sinh(t)
     return x, w / np.sqrt(2 * np.pi), y, (t[1] - t[0]) * np.pi / 2 * np.cosh(t)
 
 
-def _refuse_kinks(expression: Expr) -> None:
-    found = sorted(expression.atoms(*_KINKS), key=str)
+def _refuse_kinks(node: Node) -> None:
+    found = [kink for kink in _kinks(node.integrand) if kink.free_symbols & set(node.bound_symbols)]
     if found:
         raise UnsupportedExpectation(f"the expectation has a kink ({found[0]}), where a Gauss rule converges erratically; state a "
                                      f"smooth activation (tanh, erf, softplus), or simulate directly")
+
+
+def _kinks(expression: Any) -> list[Expr]:
+    """The functions with kinks or jumps in an integrand; a nested node's density is averaged over, not differentiated."""
+    here = [expression] if isinstance(expression, _KINKS) else []
+    parts = (expression.integrand,) if isinstance(expression, Quadrature) else expression.args
+    return sorted([*here, *(kink for part in parts for kink in _kinks(part))], key=str)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from sympy import Expr, Symbol
 
 from numerics.results import dataset
-from numerics.start import Start, build_start
-from numerics.templates.sgd import SgdProgram, sgd_program
+from numerics.start import Start, at_rest, build_start
+from numerics.templates.sgd import SgdProgram, sgd_program, velocities
 from numerics.values import numbers_for, whole_number
 from theory import SGD, Clock, DecoupledDecay, Equations, Model, Sampling, SoftThreshold
 from theory.algorithm import Bernoulli, Persistent
@@ -65,7 +65,7 @@ def simulate(
     dimension = _dimension(model, statistics, values)
     run = _Run(model, algorithm, values, dimension)
     program = sgd_program(model, algorithm, statistics, values)
-    began = build_start(model, program.signals, statistics, start, values, dimension, replicas, seed)
+    began = build_start(model, program.signals, at_rest(statistics, velocities(model, algorithm)), start, values, dimension, replicas, seed)
     record, elapsed = _recorded_steps(times, until, unit, run)
     out, stopped = _run_replicas(program, run, began, record, replicas, seed, threads)
     result = dataset({name: out[:, :, index] for index, name in enumerate(statistics)}, elapsed, clock=unit, replicas=True,
@@ -98,7 +98,10 @@ class _Run:
 
     def number(self, expression: Expr) -> float:
         """The value of an expression of the hyperparameters."""
-        return float(sympy.sympify(expression).xreplace({k: sympy.Float(v, 17) for k, v in self.values.items()}))
+        value = sympy.sympify(expression).xreplace({k: sympy.Float(v, 17) for k, v in self.values.items()})
+        if not (value.is_real and value.is_finite):
+            raise InvalidAlgorithm(f"{expression} is {value} at these values; a finite real number is needed")
+        return float(value)
 
     def _check_numbers(self) -> None:
         """State the algorithm again with numbers for its symbols: the statement refuses what is impossible."""
@@ -184,7 +187,7 @@ def _needed(model: Model, algorithm: SGD, statistics: Mapping[str, Expr], start:
     found: set[Any] = set(model.hyperparameters) | set(model.dimensions) | set(algorithm.free_symbols)
     found |= {s for law in start.values() if isinstance(law, Law) for s in law.free_symbols}
     for expression in statistics.values():
-        found |= {s for s in expression.free_symbols if isinstance(s, Symbol)} - set(model.parameters)
+        found |= {s for s in expression.free_symbols if isinstance(s, Symbol)} - {*model.parameters, *velocities(model, algorithm)}
         found |= {s for v in expression.atoms(Vector) for s in v.dimension.free_symbols}
     return sorted(found - set(model.random) - set(model.parameters), key=str)
 
@@ -262,7 +265,7 @@ def _data_set(program: SgdProgram, run: _Run, start: Start, hyper: Array, seed: 
         if hasattr(law, "arrays"):
             arrays.update({name: np.ascontiguousarray(array, dtype=float) for name, array in zip(names, law.arrays, strict=True)})
     sets = [arrays[vector].reshape(run.count, -1) for vector in program.set_vectors]
-    columns = np.stack([arrays[symbol].reshape(run.count) for symbol in program.set_scalars], axis=1) if program.set_scalars else np.zeros((1, 0))
-    return sets, np.ascontiguousarray(columns)
+    columns = [arrays[symbol].reshape(run.count) for symbol in program.set_scalars]
+    return sets, np.ascontiguousarray(np.stack(columns, axis=1) if columns else np.zeros((1, 0)))
 
 

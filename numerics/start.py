@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +65,13 @@ def build_start(
     return Start(vectors, scalars, fixed)
 
 
+def at_rest(statistics: Mapping[str, Expr], velocities: Iterable[Any]) -> dict[str, Expr]:
+    """The statistics at the start, where every momentum buffer is empty."""
+    moving = set(velocities)
+    return {name: expression.xreplace({atom: sympy.S.Zero for atom in expression.atoms(InnerProduct, Symbol)
+                                       if atom in moving or moving & set(atom.args)}) for name, expression in statistics.items()}
+
+
 def _resolve_keys(model: Model, signals: Sequence[Vector], statistics: Mapping[str, Expr], start: Mapping[Any, Any]) -> dict[Any, Any]:
     """Keys of `start` as statistic names (str), inner products, vectors or scalar symbols of the model."""
     vectors = {v.name: v for v in (*model.vector_parameters, *signals)}
@@ -76,6 +83,8 @@ def _resolve_keys(model: Model, signals: Sequence[Vector], statistics: Mapping[s
             strangers = [v for v in key.args if v not in vectors.values()]
             if strangers:
                 raise UnknownValue(f"start={{{key}: ...}}: {strangers[0]} is no vector that SGD starts with")
+            resolved[key] = value
+        elif isinstance(key, Vector) and key in vectors.values():
             resolved[key] = value
         elif name in statistics and not (name in scalars and statistics[name] == scalars[name]):
             resolved[name] = value
@@ -242,8 +251,10 @@ def _gram(
     missing = [product for product in pairs if product not in known]
     if missing:
         listed = ", ".join(map(str, missing))
+        free = [v for v in model.vector_parameters if v not in arrays and any(product.involves(v) for product in missing)]
+        remedy = f", or give a vector a law, as in start={{{free[0]}: Normal()}}" if free else ""
         raise StartUnderdetermined(missing, f"statistics, fixed and start leave {listed} open; give them, as in start={{"
-                                   f"{missing[0]}: 0.0}}, or give a vector a law, as in start={{{vectors[-1]}: Normal()}}")
+                                   f"{missing[0]}: 0.0}}{remedy}")
     return np.array([[float(known[InnerProduct(a, b)]) for b in vectors] for a in vectors]).reshape(len(vectors), len(vectors))
 
 

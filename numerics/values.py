@@ -57,6 +57,6 @@ def _number(symbol: Expr, value: Any) -> float:
 
 def whole_number(value: float, what: str) -> int:
     """`value` as an int; raises `ValuesError` if it is no positive whole number."""
-    if value != round(value) or value < 1:
+    if not math.isfinite(value) or value != round(value) or value < 1:
         raise ValuesError(f"{what} must be a positive whole number, got {value:g}")
     return round(value)

@@ -19,7 +19,7 @@ from theory.identity import Identified
 
 def _number(value: Any, what: str) -> Expr:
     """`value` as a real SymPy scalar; floats become the nearest simple rational so that derivations stay exact."""
-    if isinstance(value, bool) or isinstance(value, str):
+    if isinstance(value, (bool, str)):
         raise InvalidAlgorithm(f"{what} must be a number or a real symbol, got {value!r}")
     try:
         expression = sympy.sympify(value)

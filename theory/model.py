@@ -29,7 +29,7 @@ from theory.identity import Identified, canonical_text
 from theory.laws.law import Law
 from theory.vectors import InnerProduct, Vector, VectorExpression, stray_vectors
 
-Named = Symbol | Vector | GaussianField
+Named = Any  # Symbol | Vector | GaussianField; SymPy's classes carry no types
 
 
 class Model(Identified):
@@ -228,7 +228,7 @@ class Model(Identified):
         rows = [rf"\ell &= {sympy.latex(self.loss)}"]
         for names, law in self.data:
             left = ", ".join(sympy.latex(name) for name in names)
-            right = law.latex() if hasattr(law, "latex") else rf"\text{{Gaussian field}}"
+            right = law.latex() if hasattr(law, "latex") else r"\text{Gaussian field}"
             rows.append(rf"{left} &\sim {right}")
         return r"\begin{aligned} " + r" \\ ".join(rows) + r" \end{aligned}"
 

@@ -49,7 +49,7 @@ def Matrix(name: str, rows: int, columns: int) -> ImmutableDenseMatrix:
 
 
 def inputs(name: str, count: int) -> tuple[Symbol, ...]:
-    """Return the real symbols `name_0`, `name_1`, ...: the entries of an input, and of `Vector(name, count)` in components.
+    """Return the real symbols `name_0`, `name_1`, ...: the entries of an input, or of `Vector(name, count)`.
 
     Raises `ModelError` for a missing name or a count that is no positive whole number.
 
@@ -233,7 +233,9 @@ class MLP(Identified):
 
 @dataclass(frozen=True, eq=False)
 class Attention(Identified):
-    r"""One attention head: token i becomes $\sum_j a_{ij} V x_j$ with $a_{i\cdot}$ the softmax of $(Qx_i)\cdot(Kx_j)/\sqrt{d_k}$.
+    r"""One attention head: token i becomes $\sum_j a_{ij}Vx_j$.
+
+    Formula: $a_{i\cdot}$ is the softmax over j of $(Qx_i)\cdot(Kx_j)/\sqrt{d_k}$.
 
     Parameters
     ----------
@@ -288,8 +290,8 @@ class Attention(Identified):
         rows = [_row(token) for token in tokens]
         for position, row in enumerate(rows):
             if len(row) != self.dimension:
-                raise DimensionMismatch(f"attention {self.name} takes tokens of width {self.dimension}; token {position} has "
-                                        f"width {len(row)}")
+                raise DimensionMismatch(f"attention {self.name} takes tokens of width {self.dimension}; token {position} "
+                                        f"has width {len(row)}")
         scale = 1 / sympy.sqrt(self.key_dimension) if self.scaled else S.One
         queries, keys, values = ([_product(m, row) for row in rows] for m in (self.query, self.key, self.value))
         result = []
@@ -304,7 +306,7 @@ class Attention(Identified):
 
 
 def squared_error(outputs: Any, targets: Any) -> Expr:
-    r"""Return $\frac12\sum_i(o_i-t_i)^2$, for one number or for sequences. Raises `DimensionMismatch` for unlike lengths."""
+    r"""Return $\frac12\sum_i(o_i-t_i)^2$, for numbers or sequences. Raises `DimensionMismatch` for unlike lengths."""
     left, right = _row(outputs), _row(targets)
     if len(left) != len(right):
         raise DimensionMismatch(f"squared_error: {len(left)} outputs and {len(right)} targets; give as many of each")
@@ -314,8 +316,8 @@ def squared_error(outputs: Any, targets: Any) -> Expr:
 def cross_entropy(outputs: Sequence[Any], target: Any) -> Expr:
     r"""Return $\log\sum_je^{o_j}-\sum_it_io_i$: the softmax cross-entropy of the outputs o.
 
-    Parameters: `target`, the index of the right class (counted from 0), or one weight per class (one-hot, sum 1; these may
-    be data symbols). Raises `ModelError` for an index out of range, `DimensionMismatch` for weights of another length.
+    Parameters: `target`, the index of the right class (counted from 0), or one weight per class (one-hot, sum 1; these
+    may be data symbols). Raises `ModelError` for an index out of range, `DimensionMismatch` for unlike lengths.
     """
     row = _row(outputs)
     if isinstance(target, (int, Integer)) and not isinstance(target, bool):
@@ -324,7 +326,8 @@ def cross_entropy(outputs: Sequence[Any], target: Any) -> Expr:
         return sympy.log(sympy.Add(*(sympy.exp(output - row[int(target)]) for output in row)))
     weights = _row(target)
     if len(weights) != len(row):
-        raise DimensionMismatch(f"cross_entropy: {len(row)} outputs and {len(weights)} target weights; give one per class")
+        raise DimensionMismatch(f"cross_entropy: {len(row)} outputs and {len(weights)} target weights; one per class is "
+                                f"needed")
     # shifted by the last output: two classes then give log(1 + exp(.)), which is printed as a stable softplus
     shifted = [output - row[-1] for output in row]
     return sympy.log(sympy.Add(*map(sympy.exp, shifted))) - _inner(weights, shifted)
@@ -367,7 +370,8 @@ def _row(values: Any) -> Outputs:
     """Numbers and expressions, one or several, as a tuple of expressions."""
     if isinstance(values, str):
         raise ModelError(f"expected expressions, got the text {values!r}")
-    single = isinstance(values, (int, float, Expr)) and not isinstance(values, sympy.MatrixBase)  # a matrix is an Expr too
+    # a matrix of SymPy is an Expr, too
+    single = isinstance(values, (int, float, Expr)) and not isinstance(values, sympy.MatrixBase)
     listed = [values] if single else list(values) if isinstance(values, sympy.MatrixBase) else values
     if not isinstance(listed, Iterable):
         raise NotDimensionFree(f"layers take tuples of scalars, got {values!r} of type {type(values).__name__}; the "

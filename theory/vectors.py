@@ -283,7 +283,8 @@ def dot(left: VectorExpression, right: VectorExpression) -> Expr:
     """
     for argument in (left, right):
         if not isinstance(argument, VectorExpression):
-            raise NotDimensionFree(f"dot takes vectors, got {argument!r} of type {type(argument).__name__}")
+            raise NotDimensionFree(f"dot({left}, {right}): {argument!r} is no vector but a {type(argument).__name__}; dot takes "
+                                   f"two vectors or linear combinations of vectors")
     return sympy.Add(
         *(a * b * InnerProduct(p, q) for p, a in left.terms.items() for q, b in right.terms.items())
     )

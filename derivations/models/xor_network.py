@@ -16,6 +16,9 @@ model = Model(
     loss=logistic_loss(output, y),
     parameters=[*w, *a],
     fixed={dot(mu, mu): 1, dot(nu, nu): 1, dot(mu, nu): 0},
-    data={(centre, y): Discrete([((mu, 1), 1 / 4), ((-mu, 1), 1 / 4), ((nu, 0), 1 / 4), ((-nu, 0), 1 / 4)]), z: Normal()},
+    data={
+        (centre, y): Discrete([((mu, 1), 1 / 4), ((-mu, 1), 1 / 4), ((nu, 0), 1 / 4), ((-nu, 0), 1 / 4)]),
+        z: Normal(),
+    },
 )
 algorithm = SGD(learning_rate=c / n)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,12 +52,24 @@ def _integrate(side: RightHandSide, begin: Array, hyper: Array, wanted: Array, *
         advance(state, hyper, out, *points)
         return out.copy()
 
+    return _integrate_rates(rates, begin, wanted, names=[str(quantity) for quantity in side.state])
+
+
+def _integrate_rates(rates: Callable[[float, Array], Array], begin: Array, wanted: Array, *, names: Sequence[str]) -> Array:
+    """The solution at the wanted times, shape (time, state); a blow-up is named, never returned."""
     if wanted[-1] == 0:
         return begin[np.newaxis]
-    with np.errstate(over="ignore", invalid="ignore"):
-        result = solve_ivp(rates, (0.0, wanted[-1]), begin, method="DOP853", t_eval=wanted, rtol=_RELATIVE, atol=_ABSOLUTE)
-    if not result.success or not np.isfinite(result.y).all():
-        reached = result.t[-1] if result.t.size else 0.0
+    with np.errstate(all="ignore"):
+        first = rates(0.0, begin)
+        if not np.isfinite(first).all():
+            bad = int(np.argmin(np.isfinite(first)))
+            raise InvalidRequest(f"the rate of {names[bad] if bad < len(names) else 'a covariance'} is {first[bad]} at the start; the "
+                                 f"equations are not defined there, start elsewhere")
+        # with a first step SciPy evaluates no trial point whose rates, if they are NaN, it would follow for ever
+        result = solve_ivp(rates, (0.0, wanted[-1]), begin, method="DOP853", t_eval=wanted, rtol=_RELATIVE, atol=_ABSOLUTE,
+                           first_step=1e-6 * wanted[-1])
+    if not result.success or not np.isfinite(np.asarray(result.y)).all():
+        reached = float(result.t[-1]) if len(result.t) else 0.0
         raise InvalidRequest(f"the solution could not be continued beyond time {reached:g} ({result.message}); it may blow up in "
                              f"finite time at these values: shorten until, or lower the learning rate")
     return np.asarray(result.y.T)
@@ -96,14 +108,11 @@ def solve_small_noise(equations: SDE, at: Mapping[Any, Any], start: Mapping[Any,
         growth = linear @ spread
         return np.concatenate([drift, (growth + growth.T + buffer[size + size**2:].reshape(size, size)).ravel()])
 
-    result = solve_ivp(rates, (0.0, wanted[-1]), np.concatenate([begin, np.zeros(size**2)]), method="DOP853", t_eval=wanted,
-                       rtol=_RELATIVE, atol=_ABSOLUTE)
-    if not result.success or not np.isfinite(result.y).all():
-        raise InvalidRequest(f"the solution could not be continued ({result.message}); shorten until")
     names = [str(s) for s in state]
-    variables = {name: result.y[i] for i, name in enumerate(names)}
+    path = _integrate_rates(rates, np.concatenate([begin, np.zeros(size**2)]), wanted, names=names).T
+    variables = {name: path[i] for i, name in enumerate(names)}
     for i, a in enumerate(names):
         for j, b in enumerate(names[i:], start=i):
-            variables[f"{a}_variance" if i == j else f"{a}_{b}_covariance"] = result.y[size + size * i + j]
+            variables[f"{a}_variance" if i == j else f"{a}_{b}_covariance"] = path[size + size * i + j]
     return dataset(variables, wanted, clock=equations.clock, replicas=False,
                    attributes=attributes(equations, values, "small-noise expansion by DOP853"))

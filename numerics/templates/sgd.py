@@ -21,6 +21,7 @@ from numerics.templates.sampling import batch_choice, batch_setup, member_row
 from theory import SGD, Model, Nesterov, NesterovLookahead, gradient
 from theory.errors import AlgorithmNotCovered, FieldOrder
 from theory.fields import FieldGradient, FieldValue, GaussianField
+from theory.update import velocity
 from theory.vectors import InnerProduct, Vector
 
 Code = list[str]
@@ -59,6 +60,11 @@ class SgdProgram:
     statistics: tuple[str, ...]
 
 
+def velocities(model: Model, algorithm: SGD) -> dict[Any, Any]:
+    """The momentum variables that statistics may hold, each with its parameter; none without momentum."""
+    return {} if algorithm.momentum is None else {velocity(parameter): parameter for parameter in model.parameters}
+
+
 class _Builder:
     """Collects the pieces of one program."""
 
@@ -67,6 +73,7 @@ class _Builder:
         self.mode = algorithm.sampling_for(model.data_count)
         self.gradient = gradient(model)
         self.vectors, self.scalars, self.signals = model.vector_parameters, model.scalar_parameters, self._signals()
+        self.velocities: dict[Any, Any] = velocities(model, algorithm)
         self.hyperparameters = self._hyperparameters()
         self.hyper_names = dict(zip(self.hyperparameters, argument_names(self.hyperparameters), strict=True))
         arrays = [(names, law) for names, law in model.data if hasattr(law, "arrays")]
@@ -84,7 +91,7 @@ class _Builder:
     def _signals(self) -> tuple[Vector, ...]:
         found = set(self.model.signals)
         for expression in self.statistics.values():
-            found |= expression.atoms(Vector) - set(self.vectors_of_model())
+            found |= expression.atoms(Vector) - set(self.vectors_of_model()) - set(velocities(self.model, self.algorithm))
         return tuple(sorted(found, key=str))
 
     def vectors_of_model(self) -> tuple[Vector, ...]:
@@ -94,7 +101,7 @@ class _Builder:
         found: set[Expr] = set(self.model.hyperparameters)
         for expression in (*self.statistics.values(), self.model.loss):
             found |= {s for s in expression.free_symbols if isinstance(s, Symbol)}
-        found -= set(self.model.parameters) | set(self.model.random)
+        found -= set(self.model.parameters) | set(self.model.random) | set(velocities(self.model, self.algorithm))
         return tuple(sorted(found, key=str))
 
     # ------------------------------------------------------------------------------------------------ names in the code
@@ -103,6 +110,8 @@ class _Builder:
         """The array that holds a vector: a row of `parameters` for a trained one."""
         if vector in self.vectors:
             return f"{parameters}[{self.vectors.index(vector)}]"
+        if vector in self.velocities:
+            return f"velocity[{self.vectors.index(self.velocities[vector])}]"
         if vector in self.signals:
             return f"signals[{self.signals.index(vector)}]"
         if isinstance(vector, FieldGradient):
@@ -114,6 +123,8 @@ class _Builder:
     def scalar_name(self, symbol: Expr, scalars: str) -> str:
         if symbol in self.scalars:
             return f"{scalars}[{self.scalars.index(symbol)}]"  # type: ignore[arg-type]
+        if symbol in self.velocities:
+            return f"scalar_velocity[{self.scalars.index(self.velocities[symbol])}]"
         if symbol in self.hyper_names:
             return self.hyper_names[symbol]
         if symbol in self.set_scalars:
@@ -158,7 +169,8 @@ class _Builder:
         for index in range(len(self.scalars)):
             statements.append(f"            scalar_slope[{index}] += share * coefficient[{len(targets) + index}]")
         total = " + ".join(f"coefficient[{k}]" for k in range(len(outputs)))
-        return [*statements, f"            if not math.isfinite({total}):", "                return step"]
+        # not isfinite: numba makes it a difference, which reassociation cancels, and divergence would pass unseen
+        return [*statements, f"            if not abs({total}) < math.inf:", "                return step"]
 
     def _field_code(self, parameters: str) -> Code:
         statements: Code = []
@@ -265,8 +277,10 @@ class _Builder:
             "        if record[slot] == step:",
             *stats_statements,
             f"            out[slot] = {stats_call}",
-            "            if not np.isfinite(out[slot]).all():",
-            "                return step",
+            "            for value in out[slot]:",
+            "                if not abs(value) < math.inf:",
+            "                    out[slot] = math.nan",
+            "                    return step",
             "            slot += 1",
             "            if slot == record.size:",
             "                return -1",

@@ -1,11 +1,12 @@
 """One exact step of SGD on a vector model, in plain NumPy: the reference for scaling limits and moments.
 
 Inner products of a few vectors with n-dimensional Gaussian data have a law that needs no n-dimensional vectors. Every
-fixed or trained vector is written in an orthonormal frame of their span (d coordinates). A data vector has d independent
-Gaussian coordinates there; its remainder, in n - d dimensions, is written by Bartlett's decomposition: the k-th remainder
-has k - 1 Gaussian coordinates along the earlier ones and then the root of a chi-squared number with n - d - k + 1 degrees
-of freedom. One step on these short vectors is one step of SGD in R^n, exactly in law, for any n. Nothing here uses the
-derivations of `theory`: the loss is differentiated by SymPy with respect to its inner products and lambdified.
+fixed or trained vector is written in an orthonormal frame of their span (d coordinates). A data vector has d
+independent Gaussian coordinates there; its remainder, in n - d dimensions, is written by Bartlett's decomposition: the
+k-th remainder has k - 1 Gaussian coordinates along the earlier ones and then the root of a chi-squared number with
+n - d - k + 1 degrees of freedom. One step on these short vectors is one step of SGD in R^n, exactly in law, for any n.
+Nothing here uses the derivations of `theory`: the loss is differentiated by SymPy with respect to its inner products
+and lambdified.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ FAMILY_WISE_ERROR = 1e-3
 
 @dataclass(frozen=True)
 class State:
-    """Coordinates of the trained and of the fixed vectors in a frame of their span, and values of the trained scalars."""
+    """Coordinates of trained and fixed vectors in a frame of their span, and values of the trained scalars."""
 
     vectors: dict[Vector, Array]
     scalars: dict[Symbol, float]
@@ -55,14 +56,19 @@ def random_state(model: Model, at: Mapping[Any, Any], rng: np.random.Generator, 
     """Fixed vectors with the Gram matrix that the model states, trained vectors in random position to them."""
     signals, trained = model.signals, model.vector_parameters
     span = len(signals) + len(trained)
-    gram = np.array([[number(model.fixed[InnerProduct(a, b)], at) for b in signals] for a in signals]).reshape((len(signals),) * 2)
+    gram = np.array([[number(model.fixed[InnerProduct(a, b)], at) for b in signals] for a in signals]).reshape(
+        (len(signals),) * 2
+    )
     values, axes = np.linalg.eigh(gram) if len(signals) else (np.zeros(0), np.zeros((0, 0)))
-    vectors = {v: np.concatenate([row, np.zeros(len(trained))]) for v, row in zip(signals, axes * np.sqrt(values.clip(0)), strict=True)}
+    vectors = {
+        v: np.concatenate([row, np.zeros(len(trained))])
+        for v, row in zip(signals, axes * np.sqrt(values.clip(0)), strict=True)
+    }
     vectors |= {w: size * rng.standard_normal(span) for w in trained}
     return State(vectors, {s: float(rng.uniform(-1, 1)) for s in model.scalar_parameters})
 
 
-# ------------------------------------------------------------------------------------------------------------- draws
+# --------------------------------------------------------------------------------------------------- draws
 
 
 def draw_law(law: Any, size: int, rng: np.random.Generator, at: Mapping[Any, Any]) -> list[Any]:
@@ -107,7 +113,9 @@ def draw_batch(
     model: Model, at: Mapping[Any, Any], state: State, n: int, size: int, batch: int, rng: np.random.Generator
 ) -> list[Sample]:
     """`size` independent batches of `batch` samples, exact in law at dimension n."""
-    isotropic = [(names[0], law) for names, law in model.data if isinstance(names[0], Vector) and isinstance(law, Normal)]
+    isotropic = [
+        (names[0], law) for names, law in model.data if isinstance(names[0], Vector) and isinstance(law, Normal)
+    ]
     span, count = state.span, batch * len(isotropic)
     samples = []
     for copy in range(batch):
@@ -132,8 +140,10 @@ def draw_batch(
 
 
 def limit_nodes(model: Model, at: Mapping[Any, Any], state: State, n: float, order: int) -> tuple[Sample, Array]:
-    """Quadrature nodes and weights of one sample as n grows: remainders have length sqrt(n sigma^2) and are orthogonal."""
-    isotropic = [(names[0], law) for names, law in model.data if isinstance(names[0], Vector) and isinstance(law, Normal)]
+    """Quadrature nodes and weights of one sample as n grows: remainders are orthogonal, of length sqrt(n sigma^2)."""
+    isotropic = [
+        (names[0], law) for names, law in model.data if isinstance(names[0], Vector) and isinstance(law, Normal)
+    ]
     span, width = state.span, state.span + len(isotropic)
     axes: list[tuple[Any, list[Any], Array]] = []
     hermite, hermite_weights = np.polynomial.hermite_e.hermegauss(order)
@@ -173,7 +183,7 @@ def limit_nodes(model: Model, at: Mapping[Any, Any], state: State, n: float, ord
     return Sample(vectors, scalars), weight
 
 
-# -------------------------------------------------------------------------------------------------------------- a step
+# --------------------------------------------------------------------------------------------------- a step
 
 
 class Reference:
@@ -195,7 +205,9 @@ class Reference:
                     slope = sympy.diff(loss, places[product]) * (2 if other == parameter else 1)
                     terms.append((other, sympy.lambdify(arguments, slope, ["numpy", "scipy"])))
             self.coefficients[parameter] = terms
-        self.slopes = {s: sympy.lambdify(arguments, sympy.diff(loss, s), ["numpy", "scipy"]) for s in model.scalar_parameters}
+        self.slopes = {
+            s: sympy.lambdify(arguments, sympy.diff(loss, s), ["numpy", "scipy"]) for s in model.scalar_parameters
+        }
 
     def change(
         self, entries: Iterable[Expr], state: State, samples: list[Sample], n: float, rate: float, decay: float = 0.0
@@ -209,33 +221,42 @@ class Reference:
             vectors = {**fixed, **sample.vectors}
             values = [np.sum(vectors[p.args[0]] * vectors[p.args[1]], axis=1) for p in self.products]
             known = {**sample.scalars, **state.scalars}
-            values += [known[s] if s in known else n for s in self.symbols]
+            values += [known.get(s, n) for s in self.symbols]
             for parameter, terms in self.coefficients.items():
                 for other, coefficient in terms:
-                    moves[parameter] += rate / len(samples) * np.broadcast_to(coefficient(*values), size)[:, None] * vectors[other]
+                    moves[parameter] += (
+                        rate / len(samples) * np.broadcast_to(coefficient(*values), size)[:, None] * vectors[other]
+                    )
             for symbol, slope in self.slopes.items():
                 shifts[symbol] += rate / len(samples) * np.broadcast_to(slope(*values), size)
         return np.array([self._change(entry, fixed, moves, shifts, size) for entry in entries]) / rate
 
     @staticmethod
-    def _change(entry: Expr, fixed: dict[Vector, Array], moves: dict[Vector, Array], shifts: dict[Symbol, Array], size: int) -> Array:
+    def _change(
+        entry: Expr, fixed: dict[Vector, Array], moves: dict[Vector, Array], shifts: dict[Symbol, Array], size: int
+    ) -> Array:
         if not isinstance(entry, InnerProduct):
             return -shifts[entry]
         left, right = entry.args
         first, second = moves.get(left, np.zeros((1, 1))), moves.get(right, np.zeros((1, 1)))
-        total = np.sum(first * second, axis=1) - np.sum(first * fixed[right], axis=1) - np.sum(fixed[left] * second, axis=1)
+        total = (
+            np.sum(first * second, axis=1) - np.sum(first * fixed[right], axis=1) - np.sum(fixed[left] * second, axis=1)
+        )
         return np.broadcast_to(total, size)
 
 
-# ------------------------------------------------------------------------------------------------------------ evaluation
+# --------------------------------------------------------------------------------------------------- evaluation
 
 
 def evaluated(expression: Any, values: Mapping[Any, float], order: int = 80, *, kinked: bool = False) -> float:
-    """An expression with quadrature nodes as a float: Gauss-Hermite for Gaussians, an adaptive rule for densities.
+    """An expression with nodes as a float: Gauss-Hermite for Gaussians, an adaptive rule for densities.
 
     `kinked`: polar coordinates for integrands with kinks and jumps along lines through the origin.
     """
-    images = {key: sympy.Float(value, 17) if isinstance(value, float) else sympy.sympify(value) for key, value in values.items()}
+    images = {
+        key: sympy.Float(value, 17) if isinstance(value, float) else sympy.sympify(value)
+        for key, value in values.items()
+    }
     return float(_evaluated(sympy.sympify(expression).xreplace(images), order, kinked))
 
 
@@ -277,28 +298,44 @@ def _node(node: Any, order: int, kinked: bool) -> float:
     if node.integrand.has(Quadrature, GaussianQuadrature):
         x, weights = np.polynomial.legendre.leggauss(24)  # nested: finite intervals of smooth integrands only
         low, high = float(node.lower), float(node.upper)
-        return float(sum((high - low) / 2 * w * integrand((low + high) / 2 + (high - low) / 2 * t) for t, w in zip(x, weights, strict=True)))
+        return float(
+            sum(
+                (high - low) / 2 * w * integrand((low + high) / 2 + (high - low) / 2 * t)
+                for t, w in zip(x, weights, strict=True)
+            )
+        )
     function = sympy.lambdify(node.variable, node.integrand * node.density, ["numpy", "scipy"])
-    value, _ = quad(lambda x: float(function(x)), float(node.lower), float(node.upper), epsabs=1e-12, epsrel=1e-11, limit=400)
+    value, _ = quad(
+        lambda x: float(function(x)), float(node.lower), float(node.upper), epsabs=1e-12, epsrel=1e-11, limit=400
+    )
     return value
 
 
 def gram_values(entries: Iterable[Expr], state: State) -> dict[Expr, float]:
     """The numbers of Gram entries and trained scalars at a state."""
-    return {e: float(state.vectors[e.args[0]] @ state.vectors[e.args[1]]) if isinstance(e, InnerProduct) else state.scalars[e]
-            for e in entries}
+    return {
+        e: float(state.vectors[e.args[0]] @ state.vectors[e.args[1]])
+        if isinstance(e, InnerProduct)
+        else state.scalars[e]
+        for e in entries
+    }
 
 
-# ----------------------------------------------------------------------------------------------------------- statistics
+# --------------------------------------------------------------------------------------------------- statistics
 
 
 def holm_rejections(comparisons: list[tuple[str, float, float, float]], level: float = FAMILY_WISE_ERROR) -> list[str]:
-    """The comparisons (name, estimate, standard error, prediction) that Holm's procedure rejects at a family-wise level."""
+    """What Holm's procedure rejects of comparisons (name, estimate, standard error, prediction), family-wise."""
     scored = []
     for name, estimate, error, prediction in comparisons:
         gap = abs(estimate - prediction)
         score = gap / error if error > 0 else (0.0 if gap < 1e-9 * (1 + abs(prediction)) else np.inf)
-        scored.append((2 * stats.norm.sf(score), f"{name}: {estimate:.6g} +- {error:.2g}, predicted {prediction:.6g} ({score:.1f} SE)"))
+        scored.append(
+            (
+                2 * stats.norm.sf(score),
+                f"{name}: {estimate:.6g} +- {error:.2g}, predicted {prediction:.6g} ({score:.1f} SE)",
+            )
+        )
     rejected = []
     for rank, (p, text) in enumerate(sorted(scored)):
         if p > level / (len(scored) - rank):

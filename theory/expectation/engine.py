@@ -110,6 +110,8 @@ def _independent_clusters(term: Expr, groups: Groups) -> tuple[Expr, list[tuple[
 
 def _hard(expression: Expr, groups: Groups) -> Expr:
     """E of an expression that is no polynomial: enumerate finite laws, then integrate out densities, then Gaussians."""
+    from theory.laws import Mixture
+
     for group in groups:
         if not isinstance(group, (GaussianGroup, LawGroup)):
             raise UnsupportedExpectation(f"E of {expression}: {', '.join(map(str, group.symbols))} can be averaged in polynomials "
@@ -123,6 +125,11 @@ def _hard(expression: Expr, groups: Groups) -> Expr:
                 images = dict(zip(group.symbols, map(sympy.sympify, slots), strict=True))
                 total.append(probability * average(expression.xreplace(images), rest))
             return sympy.Add(*total)
+    for group in groups:
+        if isinstance(group, LawGroup) and isinstance(group.law, Mixture):  # its parts may be points, or differ in support
+            rest = [other for other in groups if other is not group]
+            parts = zip(group.law.laws, group.law.weights, strict=True)
+            return sympy.Add(*(weight * average(expression, [*rest, LawGroup(group.symbols, law)]) for law, weight in parts if weight != 0))
     gaussian, others, expression = _gather_gaussian(expression, groups)
     result = _gaussian_node(expression, gaussian)
     for group in others:
@@ -177,6 +184,7 @@ def _density_node(expression: Expr, group: LawGroup) -> Expr:
         raise UnsupportedExpectation(f"E over the joint law {group.law} of {group.symbols} has no closed form and no "
                                      f"quadrature: only scalar densities and joint Gaussians can be integrated")
     variable = Symbol("_u", real=True)
-    support = group.law.support
-    return Quadrature(expression.xreplace({group.symbols[0]: variable}), variable, group.law.density(variable),
-                      support.inf, support.sup)
+    support, density = group.law.support, group.law.density(variable)
+    # the first piece of a density holds on its support, which the limits already say
+    density = density.xreplace({piecewise: piecewise.args[0].expr for piecewise in density.atoms(sympy.Piecewise)})
+    return Quadrature(expression.xreplace({group.symbols[0]: variable}), variable, density, support.inf, support.sup)

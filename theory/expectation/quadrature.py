@@ -7,6 +7,8 @@ from typing import Any
 import sympy
 from sympy import Expr, ImmutableDenseMatrix, Symbol, Tuple
 
+from theory.vectors import mathml_row
+
 
 def _depth(integrand: Expr, kind: type[Expr]) -> int:
     """How many nodes of a kind are nested inside an integrand: bound variables are named by it, so none is captured."""
@@ -48,9 +50,15 @@ class Quadrature(Expr):
         return True
 
     def _latex(self, printer: Any) -> str:
-        inner = printer._print(self.integrand * self.density)
+        shown = {self.variable: Symbol("x")}
+        inner = printer._print(self.integrand.xreplace(shown) * self.density.xreplace(shown))
         limits = rf"\int_{{{printer._print(self.lower)}}}^{{{printer._print(self.upper)}}}"
-        return rf"{limits} {inner} \, d{printer._print(self.variable)}"
+        return rf"{limits} {inner} \, dx"
+
+    def _mathml_presentation(self, printer: Any) -> Any:
+        shown = {self.variable: Symbol("x")}
+        inner = self.integrand.xreplace(shown) * self.density.xreplace(shown)
+        return mathml_row(printer, ("\u222b", self.lower, "\u2026", self.upper, inner, "d", Symbol("x")))
 
     def _eval_derivative(self, symbol: Any) -> Expr:
         if symbol in self.lower.free_symbols | self.upper.free_symbols:
@@ -95,7 +103,17 @@ class GaussianQuadrature(Expr):
             raise NotImplementedError("differentiate before averaging: the covariance depends on the symbol")
         return GaussianQuadrature(sympy.diff(self.integrand, symbol), self.args[1], self.covariance)
 
+    @property
+    def _shown(self) -> dict[Symbol, Symbol]:
+        """The bound variables by the names that a reader sees: s_1, s_2, ..."""
+        return {bound: Symbol(f"s_{index}") for index, bound in enumerate(self.args[1], start=1)}
+
     def _latex(self, printer: Any) -> str:
-        names = ", ".join(printer._print(name) for name in self.args[1])
+        names = ", ".join(printer._print(name) for name in self._shown.values())
         return (rf"\mathbb{{E}}_{{({names}) \sim \mathcal{{N}}(0, {printer._print(self.covariance)})}}"
-                rf"\left[{printer._print(self.integrand)}\right]")
+                rf"\left[{printer._print(self.integrand.xreplace(self._shown))}\right]")
+
+    def _mathml_presentation(self, printer: Any) -> Any:
+        parts = [part for name in self._shown.values() for part in (",", name)][1:]
+        law = ("\U0001d53c", "(", *parts, ")", "\u223c", "N", "(", sympy.S.Zero, ",", self.covariance, ")")
+        return mathml_row(printer, (*law, "[", self.integrand.xreplace(self._shown), "]"))

@@ -16,7 +16,7 @@ from theory.algorithm import SGD
 from theory.equations import Recurrence
 from theory.errors import MissingValue
 from theory.model import Model
-from theory.vectors import InnerProduct
+from theory.vectors import InnerProduct, mathml_row
 
 
 class Moment(Expr):
@@ -55,13 +55,17 @@ class Moment(Expr):
     def _pretty(self, printer: Any) -> Any:
         return printer._print(sympy.Function("E")(self.monomial))
 
+    def _mathml_presentation(self, printer: Any) -> Any:
+        return mathml_row(printer, ("\U0001d53c", "[", self.monomial, "]"))
+
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class MomentRecurrence(Recurrence):
     """m' = T m + c for a closed set of moments: exact for the algorithm as stated, at any learning rate.
 
-    `order` is the highest degree in the trained quantities (<w, w> has degree two); `degrees` that of each moment. `entries` holds T and c sparsely: (row, column) -> ring
-    element of `algebra`, column -1 for c. `update` shows the same as expressions.
+    `order` is the highest degree in the trained quantities (<w, w> has degree two); `degrees` that of each moment.
+    `entries` holds T and c sparsely: (row, column) -> ring element of `algebra`, column -1 for c. `update` shows the same
+    as expressions.
     """
 
     order: int

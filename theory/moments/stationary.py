@@ -36,7 +36,8 @@ def stationary(recurrence: MomentRecurrence, *, at: Mapping[Any, Any] | None = N
 
     Parameters: `recurrence` from `moments`; `at`, values for some hyperparameters (exact numbers stay exact).
     Raises `NotStationary` if all hyperparameters of T have numbers and the spectral radius of a homogeneous block (one more
-    degree for an odd highest order) is not below one: the linear solve would give finite, wrong numbers. Raises `HierarchyNotClosed` if that one more degree does not close.
+    degree for an odd highest order) is not below one: the linear solve would give finite, wrong numbers.
+    Raises `HierarchyNotClosed` if that one more degree does not close.
     Cost: exact linear algebra over rational functions; use `numerics.stationary` for more than about 30 moments.
 
     >>> from theory import Model, Normal, SGD, moments, stationary, symbols

@@ -56,9 +56,7 @@ class GramDynamics:
     def fluctuation(self, entry: Expr) -> tuple[Expr, Expr]:
         """The random increment per step size: its first order, and the coefficient of n * step size (memoised)."""
         if entry not in self._fluctuations:
-            part = self.step.after(entry)
-            second = self.average.concentrated(_coefficient(part.same, STEP_SIZE, 2))
-            self._fluctuations[entry] = self._first_order(part, entry), second.get(1, S.Zero)
+            self._fluctuations[entry] = self._fluctuation(entry)
         return self._fluctuations[entry]
 
     def _drift(self, entry: Expr) -> Drift:
@@ -84,6 +82,31 @@ class GramDynamics:
     def _first_order(self, part: BatchPolynomial, entry: Expr) -> Expr:
         carried = _coefficient(sympy.expand(part.carried - entry), STEP_SIZE, 1)
         return carried.xreplace(self.average.known) + _coefficient(part.single, STEP_SIZE, 1)
+
+    def _fluctuation(self, entry: Expr) -> tuple[Expr, Expr]:
+        """Powers of n in the loss itself count too: with <z, z>/n in the loss, <z, z>**3/n**2 is of order n."""
+        part, dimension = self.step.after(entry), self.average.dimension
+        first, quadratic = self._first_order(part, entry), _coefficient(part.same, STEP_SIZE, 2)
+        self._refuse_norm_fluctuations(first, entry)
+        self._refuse_norm_fluctuations(quadratic / dimension, entry)
+        second = self.average.concentrated(quadratic)
+        kept = {power: c for power, c in second.items() if power > 0 or c.has(dimension)}
+        return first, sympy.Add(*(dimension ** (power - 1) * c for power, c in kept.items()))
+
+    def _refuse_norm_fluctuations(self, quantity: Expr, entry: Expr) -> None:
+        """<z, z> = n sigma^2 + O(sqrt(n)): the second part may be dropped unless the loss itself magnifies it by powers of n."""
+        dimension, spread = self.average.dimension, sympy.Dummy("spread", real=True)
+        laws = self.average.vector_laws
+        norms = [p for p in quantity.atoms(InnerProduct) if p.left == p.right and p.left in laws]
+        if not norms or not self.model.loss.has(dimension):
+            return
+        images = {p: isotropic_variance(laws[p.left], p.left) * dimension + sympy.sqrt(dimension) * spread for p in norms}
+        moved = quantity.xreplace(images)
+        orders = by_dimension(moved - moved.xreplace({spread: S.Zero}), dimension)
+        if any(not power.is_negative for power in orders):
+            raise DataNormInGradient(f"the fluctuations of {dimension} around the squared norm of a data vector move {entry} at "
+                                     f"leading order (the loss holds the norm times a power of {dimension}); the covariance "
+                                     f"treats squared norms as constants. Simulate it directly")
 
     def covariance(self, left: Expr, right: Expr, noise: Expr, *, second_order: bool = True) -> Expr:
         """noise * Cov of the increments per step size, with `noise` = n * step size at order n^0 (formula (2))."""

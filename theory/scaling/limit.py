@@ -104,8 +104,9 @@ class ScalingLimit(ODE):
         """The map u' = u + delta h_n(u) with the exact drift h_n of the inner products at finite n (formula (4')).
 
         Exact for the means where h_n is affine in the statistics and these are affine in inner products, otherwise an
-        approximation: fluctuations feel the curvature of h_n, and of the statistics, at the same order 1/n. Raises `AlgorithmNotCovered` under momentum, whose velocities are further vectors
-        (use `moments`), and `UnsupportedExpectation` where the drift is not polynomial.
+        approximation: fluctuations feel the curvature of h_n, and of the statistics, at the same order 1/n. Raises
+        `AlgorithmNotCovered` under momentum, whose velocities are further vectors (use `moments`), and
+        `UnsupportedExpectation` where the drift is not polynomial.
         """
         if self.algorithm.momentum is not None:
             raise AlgorithmNotCovered("the finite-n drift with momentum needs the velocities; use moments(model, algorithm, of=...)")
