@@ -11,7 +11,8 @@ from sympy import Expr, Symbol
 
 from theory.errors import DuplicateName, InvalidRequest, MissingValue, UnsupportedExpectation
 from theory.fields import FieldLaw, FieldValue, GaussianField
-from theory.model import Model, scalar_columns
+from theory.model import Model
+from theory.statement import scalar_columns
 from theory.vectors import InnerProduct, Vector, VectorExpression
 
 

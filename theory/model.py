@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import sympy
-from sympy import Expr, MatrixBase, S, Symbol
-from sympy.core.function import AppliedUndef
+from sympy import Expr, Symbol
 
 from theory.errors import (
     DimensionMismatch,
@@ -19,15 +18,22 @@ from theory.errors import (
     InvalidData,
     InvalidLaw,
     ModelError,
-    NotDimensionFree,
-    NotReal,
     UnknownSymbol,
     UnknownValue,
 )
 from theory.fields import FieldLaw, FieldValue, GaussianField
-from theory.identity import Identified, canonical_text
-from theory.laws.law import Law
-from theory.vectors import InnerProduct, Vector, VectorExpression, stray_vectors
+from theory.identity import Identified
+from theory.statement import (
+    check_slots,
+    checked_data,
+    checked_fixed,
+    checked_loss,
+    checked_parameters,
+    describe,
+    key_text,
+    outcome_vectors,
+)
+from theory.vectors import Vector
 
 Named = Any  # Symbol | Vector | GaussianField; SymPy's classes carry no types
 
@@ -70,9 +76,9 @@ class Model(Identified):
         data: Mapping[Any, Any] | Iterable[GaussianField],
         fixed: Mapping[Any, Any] | None = None,
     ) -> None:
-        flat = _checked_parameters(parameters)
-        self.__dict__.update(loss=_checked_loss(loss), parameters=flat, data=_checked_data(data),
-                             fixed=_checked_fixed(fixed or {}, flat))
+        flat = checked_parameters(parameters)
+        self.__dict__.update(loss=checked_loss(loss), parameters=flat, data=checked_data(data),
+                             fixed=checked_fixed(fixed or {}, flat))
         self._check_names()
         self._check_occurrence()
         self._check_laws()
@@ -216,7 +222,7 @@ class Model(Identified):
         return Model, (self.loss, self.parameters, data, self.fixed)
 
     def __repr__(self) -> str:
-        data = ", ".join(f"{_key_text(names)}: {law}" for names, law in self.data)
+        data = ", ".join(f"{key_text(names)}: {law}" for names, law in self.data)
         fixed = "".join(f", fixed={{{', '.join(f'{k}: {v}' for k, v in self.fixed.items())}}}" if self.fixed else "")
         return f"Model(loss={self.loss}, parameters={list(self.parameters)}, data={{{data}}}{fixed})"
 
@@ -242,8 +248,8 @@ class Model(Identified):
             other = carriers.setdefault(item.name, item)
             if other != item:
                 raise DuplicateName(
-                    f"the name {item.name!r} is carried by two different objects, {_describe(other)} and "
-                    f"{_describe(item)}; give one of them another name (symbols are made with theory.symbols)"
+                    f"the name {item.name!r} is carried by two different objects, {describe(other)} and "
+                    f"{describe(item)}; give one of them another name (symbols are made with theory.symbols)"
                 )
         for role, items in (("parameters", self.parameters), ("data", self.random)):
             for position, item in enumerate(items):
@@ -281,13 +287,13 @@ class Model(Identified):
         for names, law in self.data:
             clash = sorted(occupied & (set(law.free_symbols) | outcome_vectors(law)), key=str)
             if clash:
-                raise InvalidLaw(f"the law {law} of {_key_text(names)} depends on {clash[0]}, which is itself trained or "
+                raise InvalidLaw(f"the law {law} of {key_text(names)} depends on {clash[0]}, which is itself trained or "
                                  f"random; laws may contain hyperparameters only")
-            _check_slots(names, law)
+            check_slots(names, law)
         data_sets = [(names, law) for names, law in self.data if hasattr(law, "count")]
         for names, law in data_sets[1:]:
             if law.count != data_sets[0][1].count:
-                raise InvalidData(f"the data sets of {_key_text(data_sets[0][0])} and {_key_text(names)} have "
+                raise InvalidData(f"the data sets of {key_text(data_sets[0][0])} and {key_text(names)} have "
                                   f"{data_sets[0][1].count} and {law.count} samples; give columns of one data set together, "
                                   f"as in data={{(x, y): Empirical(X, Y)}}")
         widths: dict[Any, tuple[Any, int]] = {}
@@ -298,178 +304,3 @@ class Model(Identified):
                     if first != width:
                         raise DimensionMismatch(f"vectors {other} and {name} both live in R^{name.dimension}, but their data "
                                                 f"have {first} and {width} columns")
-
-
-# --------------------------------------------------------------------------------------------------- private checks
-
-
-def outcome_vectors(law: Any) -> set[Vector]:
-    """The vectors among the outcomes of a finite law."""
-    found: set[Vector] = set()
-    for value in getattr(law, "values", ()):
-        for entry in value if isinstance(value, (tuple, sympy.Tuple)) else (value,):
-            if isinstance(entry, VectorExpression):
-                found |= set(entry.terms)
-    return found
-
-
-def _checked_loss(loss: Any) -> Expr:
-    if isinstance(loss, str):
-        raise ModelError(f"the loss must be an expression, got the text {loss!r}; build it from theory.symbols")
-    try:
-        expression = sympy.sympify(loss)
-    except sympy.SympifyError:
-        expression = None
-    if not isinstance(expression, sympy.Basic):
-        raise ModelError(f"the loss must be one scalar expression, got {loss!r} of type {type(loss).__name__}")
-    if expression.has(sympy.Float):
-        expression = sympy.nsimplify(expression, rational=True)  # 0.1 means 1/10: derivations stay exact
-    strays = stray_vectors(expression)
-    if strays:
-        raise NotDimensionFree(f"the loss holds a vector outside dot: {strays[0]}; vectors enter a loss only through "
-                               f"dot(a, b) or a field W(w)")
-    if not isinstance(expression, Expr) or isinstance(expression, MatrixBase):
-        raise ModelError(f"the loss must be one scalar expression, got {loss!r} of type {type(loss).__name__}")
-    if expression.has(S.NaN, S.ComplexInfinity, S.Infinity, S.NegativeInfinity):
-        raise ModelError(f"the loss is not finite: {expression}")
-    unknown = sorted(expression.atoms(AppliedUndef), key=str)
-    if unknown:
-        raise UnknownSymbol(f"the loss calls the undefined function {unknown[0]}; use a function that SymPy can "
-                            f"differentiate and evaluate, such as tanh, erf or exp")
-    _require_real(expression.free_symbols, "the loss")
-    if expression.is_real is False or expression.has(S.ImaginaryUnit):
-        raise NotReal(f"the loss is not real: {expression}")
-    return expression
-
-
-def _require_real(symbols: Iterable[Any], where: str) -> None:
-    for symbol in sorted(symbols, key=str):
-        if not symbol.is_real:
-            raise NotReal(f"{where} contains {symbol}, a symbol that is not declared real; make it with "
-                          f"theory.symbols({str(symbol)!r}), or sympy.Symbol({str(symbol)!r}, real=True)")
-
-
-def _checked_parameters(parameters: Iterable[Any]) -> tuple[Any, ...]:
-    if isinstance(parameters, (str, Mapping)) or not isinstance(parameters, (Iterable, MatrixBase)):
-        raise ModelError(f"parameters must be a list of vectors and symbols, got {parameters!r}")
-    flat: list[Any] = []
-    for parameter in list(parameters):
-        flat.extend(parameter if isinstance(parameter, MatrixBase) else [parameter])
-    if not flat:
-        raise ModelError("parameters is empty: name what SGD trains, as in parameters=[w]")
-    for parameter in flat:
-        if not isinstance(parameter, (Vector, Symbol)):
-            raise ModelError(f"a parameter must be a Vector, a symbol or a matrix of symbols, got {parameter!r}")
-    _require_real([p for p in flat if isinstance(p, Symbol)], "parameters")
-    return tuple(flat)
-
-
-def _checked_data(data: Any) -> tuple[tuple[tuple[Any, ...], Any], ...]:
-    if isinstance(data, Mapping):
-        items = list(data.items())
-    else:
-        fields = list(data) if isinstance(data, Iterable) and not isinstance(data, str) else [data]
-        if not all(isinstance(item, GaussianField) for item in fields):
-            raise ModelError(f"data must map random symbols to laws, as in data={{x: Normal()}}, got {data!r}; only "
-                             f"fields may be listed alone")
-        items = [(field, field.law) for field in fields]
-    if not items:
-        raise ModelError("data is empty: name the random symbols and their laws, as in data={x: Normal()}")
-    checked = []
-    for key, law in items:
-        names = _flat(key)
-        for name in names:
-            if not isinstance(name, (Symbol, Vector, GaussianField)):
-                raise ModelError(f"data key {key!r}: expected symbols, vectors or fields, got {name!r}")
-        if not isinstance(law, (Law, FieldLaw)):
-            raise InvalidLaw(f"data[{_key_text(names)}] must be a law such as Normal() or Discrete(...), got {law!r}")
-        checked.append((names, _by_entries(names, law)))
-    _require_real([name for names, _ in checked for name in names if isinstance(name, Symbol)], "data")
-    return tuple(checked)
-
-
-def _flat(key: Any) -> tuple[Any, ...]:
-    """The names of a data key; tuples of symbols inside it, such as the entries of an input, are unpacked."""
-    return tuple(name for part in key for name in _flat(part)) if isinstance(key, (tuple, sympy.Tuple)) else (key,)
-
-
-def _by_entries(names: tuple[Any, ...], law: Any) -> Any:
-    """The law of the names: a data set with one symbol per column is cut into its columns."""
-    columns = getattr(law, "columns", ())
-    if len(columns) < len(names) == sum(columns) and all(isinstance(name, Symbol) for name in names):
-        return scalar_columns(law)
-    return law
-
-
-def scalar_columns(data_set: Any) -> Any:
-    """An `Empirical` law with every column of its arrays a slot of its own."""
-    return type(data_set)(*(array if array.ndim == 1 else array[:, index]
-                            for array, width in zip(data_set.arrays, data_set.columns, strict=True)
-                            for index in range(width)))
-
-
-def _checked_fixed(fixed: Mapping[Any, Any], parameters: tuple[Any, ...]) -> dict[Expr, Expr]:
-    checked: dict[Expr, Expr] = {}
-    for key, value in fixed.items():
-        if isinstance(key, str) or isinstance(value, str):
-            raise ModelError(f"fixed={{{key!r}: {value!r}}}: expected expressions, as in fixed={{dot(v, v): 1}}, got text")
-        expression, number = sympy.sympify(key), sympy.sympify(value)
-        if isinstance(number, sympy.Float):
-            number = sympy.nsimplify(number, rational=True)
-        if not isinstance(expression, Expr) or not (expression.atoms(InnerProduct) or expression.free_symbols):
-            raise ModelError(f"fixed={{{key}: {value}}}: the key must be an inner product of fixed vectors, dot(v, v)")
-        if not isinstance(number, Expr) or number.is_real is False or number is S.NaN:
-            raise ModelError(f"fixed={{{key}: {value}}}: the value must be a real number or symbol")
-        _require_real(number.free_symbols, f"fixed={{{key}: {value}}}")
-        norm = isinstance(expression, InnerProduct) and expression.left == expression.right
-        if norm and number.is_negative:
-            raise ModelError(f"fixed={{{key}: {value}}}: a squared norm cannot be negative")
-        trained = sorted((expression.free_symbols | number.free_symbols) & set(parameters), key=str)
-        if trained:
-            raise ModelError(f"fixed={{{key}: {value}}} holds {trained[0]}, which is trained; fixed takes values that never "
-                             f"move")
-        checked[expression] = number
-    return dict(sorted(checked.items(), key=lambda item: canonical_text(item[0])))
-
-
-def _check_slots(names: tuple[Any, ...], law: Any) -> None:
-    """The law must offer as many slots as it has names, of matching kinds and widths."""
-    if isinstance(law, FieldLaw):
-        if names != (law.field,):
-            raise InvalidLaw(f"data[{_key_text(names)}] is given the law of field {law.field}; write "
-                             f"data={{{law.field}: {law.field}.law}}")
-        return
-    if any(isinstance(name, GaussianField) for name in names):
-        raise InvalidLaw(f"field {_key_text(names)} takes its own law, {names[0]}.law, not {law}")
-    if law.size != len(names):
-        raise InvalidLaw(f"the law {law} has {law.size} slots, but data[{_key_text(names)}] names {len(names)} symbols")
-    for name, width in zip(names, getattr(law, "columns", ()), strict=False):
-        if isinstance(name, Vector):
-            if name.dimension.is_number and int(name.dimension) != width:
-                raise DimensionMismatch(f"vector {name} has dimension {name.dimension}, its data have {width} columns")
-        elif width != 1:
-            raise InvalidData(f"symbol {name} is a scalar, its data have {width} columns; state it as "
-                              f"Vector({name.name!r}, {width})")
-    for value in getattr(law, "values", ()):
-        entries = value if isinstance(value, (tuple, sympy.Tuple)) else (value,)
-        for name, entry in zip(names, entries, strict=True):
-            if isinstance(name, Vector) and not isinstance(entry, VectorExpression) and len(names) == 1:
-                continue  # a law of one number, for a vector of independent entries
-            if isinstance(name, Vector) != isinstance(entry, VectorExpression):
-                kind = "a vector" if isinstance(name, Vector) else "a scalar"
-                raise InvalidLaw(f"{name} is {kind}, but the law {law} gives it the outcome {entry}")
-            if isinstance(entry, VectorExpression) and entry.dimension not in (None, name.dimension):
-                raise DimensionMismatch(f"{name} lives in R^{name.dimension}, its outcome {entry} in R^{entry.dimension}")
-
-
-def _key_text(names: tuple[Any, ...]) -> str:
-    return str(names[0]) if len(names) == 1 else "(" + ", ".join(map(str, names)) + ")"
-
-
-def _describe(item: Any) -> str:
-    if isinstance(item, Vector):
-        return f"the vector {item} in R^{item.dimension}"
-    if isinstance(item, GaussianField):
-        return f"the field {item}"
-    assumptions = ", ".join(f"{k}={v}" for k, v in sorted(item.assumptions0.items()) if k in ("real", "positive"))
-    return f"the symbol {item} ({assumptions})"

@@ -15,7 +15,8 @@ from theory.calculus.increment import copied
 from theory.errors import DataNormInGradient, FieldOrder, UnsupportedExpectation
 from theory.expectation import GaussianGroup, LawGroup, average, average_polynomial
 from theory.fields import FieldGradient, FieldValue, GaussianField
-from theory.model import Model, outcome_vectors
+from theory.model import Model
+from theory.statement import outcome_vectors
 from theory.vectors import InnerProduct, Vector, replace_vectors
 
 
