@@ -13,7 +13,15 @@ from sympy import Expr, Symbol
 
 from numerics.random import Purpose, fill_normals
 from theory.errors import ImpossibleStart, MissingValue, StartUnderdetermined, UnknownValue, ValuesError
-from theory.laws.draw import Choice, Draw, StandardExponential, StandardGamma, StandardNormal, StandardSign, StandardUniform
+from theory.laws.draw import (
+    Choice,
+    Draw,
+    StandardExponential,
+    StandardGamma,
+    StandardNormal,
+    StandardSign,
+    StandardUniform,
+)
 from theory.laws.law import Law
 from theory.model import Model
 from theory.vectors import InnerProduct, Vector

@@ -59,6 +59,13 @@ def _integrate_rates(rates: Callable[[float, Array], Array], begin: Array, wante
     """The solution at the wanted times, shape (time, state); a blow-up is named, never returned."""
     if wanted[-1] == 0:
         return begin[np.newaxis]
+    reached = 0.0
+
+    def followed(time: float, state: Array) -> Array:
+        nonlocal reached
+        reached = time  # in a blow-up the steps shrink, so the last time asked for is where it happens
+        return rates(time, state)
+
     with np.errstate(all="ignore"):
         first = rates(0.0, begin)
         if not np.isfinite(first).all():
@@ -66,10 +73,9 @@ def _integrate_rates(rates: Callable[[float, Array], Array], begin: Array, wante
             raise InvalidRequest(f"the rate of {names[bad] if bad < len(names) else 'a covariance'} is {first[bad]} at the start; the "
                                  f"equations are not defined there, start elsewhere")
         # with a first step SciPy evaluates no trial point whose rates, if they are NaN, it would follow for ever
-        result = solve_ivp(rates, (0.0, wanted[-1]), begin, method="DOP853", t_eval=wanted, rtol=_RELATIVE, atol=_ABSOLUTE,
+        result = solve_ivp(followed, (0.0, wanted[-1]), begin, method="DOP853", t_eval=wanted, rtol=_RELATIVE, atol=_ABSOLUTE,
                            first_step=1e-6 * wanted[-1])
     if not result.success or not np.isfinite(np.asarray(result.y)).all():
-        reached = float(result.t[-1]) if len(result.t) else 0.0
         raise InvalidRequest(f"the solution could not be continued beyond time {reached:g} ({result.message}); it may blow up in "
                              f"finite time at these values: shorten until, or lower the learning rate")
     return np.asarray(result.y.T)

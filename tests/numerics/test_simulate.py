@@ -339,8 +339,8 @@ def test_a_drawn_data_set_is_shared_by_all_replicas_and_follows_the_laws():
     model = Model(dot(w, z) + dot(w, c) + t * xi + s * label * xi, [w, t, s],
                   {z: Normal(level, scale), xi: Exponential(1), (c, label): Discrete([((mu, 1), p), ((-mu, 0), 1 - p)])})  # fmt: skip
     count, runs = 400, []
-    for seed in range(60):
-        run = simulate(model, SGD(1, samples=count, sampling=Sampling.FULL_BATCH), at={**AT, n: 3}, clock=Clock.STEPS, until=1,
+    for seed in range(30):
+        run = simulate(model, SGD(1, samples=count, sampling=Sampling.FULL_BATCH), at={p: 0.2, level: 0.4, scale: 1.5, n: 3}, clock=Clock.STEPS, until=1,
                        times=[1], replicas=2, seed=seed, observe={"in_e": -dot(w, e), "in_g": -dot(w, g), "minus_t": -t, "minus_s": -s},
                        start={w: np.zeros(3), t: 0, s: 0, mu: [1, 0, 0], e: [1, 0, 0], g: [0, 0, 1]})  # fmt: skip
         names = ("in_e", "in_g", "minus_t", "minus_s")
@@ -349,7 +349,7 @@ def test_a_drawn_data_set_is_shared_by_all_replicas_and_follows_the_laws():
     within(runs, [0.4 + 0.2 - 0.8, 0.4, 1, 0.2])
     spread = np.var(runs, axis=0, ddof=1) * count
     expected = np.array([1.5 + 1 - 0.36, 1.5, 1, 0.2 * 2 - 0.04])
-    assert (np.abs(spread / expected - 1) < 5 * np.sqrt(2 / 59)).all()
+    assert (np.abs(spread / expected - 1) < 5 * np.sqrt(2 / 29)).all()
 
 
 @pytest.mark.parametrize(
@@ -397,7 +397,8 @@ def test_online_batches_with_two_data_vectors_and_a_class_law_agree_in_law_with_
     one, two, z1, z2, c, mu = (Vector(name, n) for name in ("one", "two", "z1", "z2", "c", "mu"))
     t, xi, s, y1 = symbols("t xi s y1")
     model = Model((t * dot(one, z1) * dot(two, z2) + sympy.tanh(dot(one, c + s * z1)) - y1 - xi) ** 2 / 2, [one, two, t],
-                  {z1: Normal(), z2: Uniform(-1, 1), (c, y1): Discrete([((mu, 1), p), ((-mu, -1), 1 - p)]), xi: Normal(0, s**2)})  # fmt: skip
+                  {z1: Normal(), z2: Uniform(-1, 1), (c, y1): Discrete([((mu, 1), p), ((-mu, -1), 1 - p)]),
+                   xi: Normal(0, s**2)})  # fmt: skip
     f1, f2, d1, d2, dc = (entries(name, dimension) for name in "prstc")
     loss = (t * inner(f1, d1) * inner(f2, d2) + sympy.tanh(inner(f1, dc) + 0.3 * inner(f1, d1)) - y1 - xi) ** 2 / 2
     gradient = gradient_of(loss, [*f1, *f2, t], [*d1, *d2, *dc, y1, xi])

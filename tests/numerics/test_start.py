@@ -169,7 +169,7 @@ def test_arrays_are_used_as_they_are_and_others_are_placed_around_them():
 
 def test_an_array_over_replicas_gives_each_its_own_row():
     rows = np.random.default_rng(1).normal(size=(3, 9))
-    begun = start({w: rows, u: np.ones(9), "a": [3.0, 4.0, 5.0]})
+    begun = start({w: rows, u: np.ones(9), dot(u, v): 0.5, dot(u, s): 0, "a": [3.0, 4.0, 5.0]})
     np.testing.assert_array_equal(begun.vectors[:, 0], rows)
     np.testing.assert_array_equal(begun.vectors[:, 1], np.ones((3, 9)))
     assert begun.scalars.tolist() == [[3, 2], [4, 2], [5, 2]]

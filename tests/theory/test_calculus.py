@@ -127,7 +127,7 @@ def brute_force(
 
 
 def derived(model: Model, algorithm: SGD, target: Expr) -> Expr:
-    """E of a product of inner products after one step, derived without a dimension (also where moments do not close)."""
+    """E of a product of inner products after one step, derived without a dimension, whether moments close or not."""
     atoms = sorted(target.atoms(InnerProduct) | (set(model.scalar_parameters) & target.free_symbols), key=str)
     powers = Poly(target.xreplace(dict(zip(atoms, sympy.symbols(f"x:{len(atoms)}"), strict=True)))).monoms()[0]
     step = GramStep(model, algorithm, sum(powers))
