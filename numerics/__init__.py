@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 _EXPORTS = {
     "numerics.generate": ("Target", "generate"),
@@ -17,6 +17,44 @@ _EXPORTS = {
     "numerics.simulate": ("simulate",),
     "numerics.compare": ("Agreement", "Verdict", "compare", "fit_exponent", "holm"),
 }
+if TYPE_CHECKING:  # the same list once more for type checkers, which do not run __getattr__; a test compares the two
+    from numerics.compare import (
+        Agreement as Agreement,
+    )
+    from numerics.compare import (
+        Verdict as Verdict,
+    )
+    from numerics.compare import (
+        compare as compare,
+    )
+    from numerics.compare import (
+        fit_exponent as fit_exponent,
+    )
+    from numerics.compare import (
+        holm as holm,
+    )
+    from numerics.generate import (
+        Target as Target,
+    )
+    from numerics.generate import (
+        generate as generate,
+    )
+    from numerics.kernel import (
+        Kernel as Kernel,
+    )
+    from numerics.simulate import (
+        simulate as simulate,
+    )
+    from numerics.solve import (
+        solve as solve,
+    )
+    from numerics.solve import (
+        spectral_radius as spectral_radius,
+    )
+    from numerics.solve import (
+        stationary as stationary,
+    )
+
 _HOME = {name: module for module, names in _EXPORTS.items() for name in names}
 
 __all__ = sorted(_HOME)

@@ -17,8 +17,8 @@ from sympy import Expr, Symbol
 
 from numerics.printer import argument_names, scalar_function
 from theory import GaussianQuadrature, Quadrature
-from theory.equations import open_symbols
 from theory.errors import UnsupportedExpectation
+from theory.vectors import open_symbols
 
 Node = GaussianQuadrature | Quadrature
 Array = NDArray[np.float64]

@@ -88,9 +88,9 @@ def test_a_rank_two_teacher_follows_its_scaling_limit():
         {},
         {"momentum": HeavyBall(0.7), "batch_size": 2},
         {"momentum": Nesterov(0.6), "weight_decay": 0.3},
-        {"momentum": NesterovLookahead(0.5), "temperature": 0.02},
+        {"momentum": NesterovLookahead(0.5), "batch_size": 3},
     ],
-    ids=["plain", "heavy ball, batch of two", "nesterov, decay", "lookahead, temperature"],
+    ids=["plain", "heavy ball, batch of two", "nesterov, decay", "lookahead, batch of three"],
 )
 def test_exact_moments_of_least_squares_hold_at_dimension_thirty(options):
     model = Model((dot(w, z) - dot(v, z) - tau * xi) ** 2 / 2, [w], {z: Normal(), xi: Normal()}, {dot(v, v): 1})
@@ -100,6 +100,17 @@ def test_exact_moments_of_least_squares_hold_at_dimension_thirty(options):
     prediction = solve(recurrence, at=at, start=start, until=120)
     simulation = simulate(model, algorithm, at=at, observe=recurrence, start=start, until=120, replicas=2000, seed=104)
     found = compare(prediction, simulation)
+    assert found.agrees, found.summary()
+
+
+def test_exact_moments_hold_with_langevin_noise_decay_and_momentum_together():
+    a, d = symbols("a d")
+    model = Model((a * d - tau * xi) ** 2 / 2, [a], {d: Normal(1, 1), xi: Normal()})
+    algorithm = SGD(eta, momentum=NesterovLookahead(0.5), temperature=0.05, weight_decay=0.1, batch_size=2)
+    recurrence = moments(model, algorithm, order=4)
+    at = {eta: 0.05, tau: 0.5}
+    simulation = simulate(model, algorithm, at=at, observe=recurrence, start={a: 1.0}, until=60, replicas=8000, seed=107)
+    found = compare(solve(recurrence, at=at, start={a: 1.0}, until=60), simulation)
     assert found.agrees, found.summary()
 
 

@@ -16,6 +16,7 @@ from sympy import Expr, ImmutableDenseMatrix
 
 from theory.identity import Identified
 from theory.references import Reference
+from theory.vectors import open_symbols
 
 
 class Clock(StrEnum):
@@ -144,7 +145,7 @@ class Equations(Identified):
 
     def __str__(self) -> str:
         width = max((len(str(left)) for left, _ in self.lines), default=0)
-        return "\n".join(f"{str(left):>{width}} = {right}" for left, right in self.lines)
+        return "\n".join(f"{left!s:>{width}} = {right}" for left, right in self.lines)
 
     def __repr__(self) -> str:
         label = f", approximation: {self.approximation}" if self.approximation else ""
@@ -153,27 +154,6 @@ class Equations(Identified):
     def bibtex(self) -> str:
         """BibTeX of the sources of this derivation."""
         return "\n\n".join(reference.bibtex() for reference in self.references)
-
-
-def open_symbols(expression: Any, bound: set[Expr]) -> set[Expr]:
-    """The symbols, inner products and other opaque quantities of `expression` that are not in `bound`."""
-    from theory.vectors import InnerProduct
-
-    found: set[Expr] = set()
-    pending = [expression]
-    while pending:
-        node = pending.pop()
-        if node in bound:
-            continue
-        if isinstance(node, (sympy.Symbol, InnerProduct)):
-            found.add(node)
-        elif getattr(node, "bound_symbols", None):
-            inner = bound | set(node.bound_symbols)
-            for argument in node.args:
-                found |= open_symbols(argument, inner)
-        else:
-            pending.extend(node.args)
-    return found
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -267,10 +247,10 @@ class Boundary(Equations):
 
 
 class Display:
-    """A left side: a format for plain text, one for LaTeX, and the expressions that go into them.
+    r"""A left side: a format for plain text, one for LaTeX, and the expressions that go into them.
 
     >>> from sympy import Symbol
-    >>> print(Display("d{}/dt", r"\\frac{{d}}{{dt}} {}", Symbol("m")))
+    >>> print(Display("d{}/dt", r"\frac{{d}}{{dt}} {}", Symbol("m")))
     dm/dt
     """
 
@@ -296,6 +276,17 @@ def rate_of(quantity: Any) -> Display:
 def next_value_of(quantity: Any) -> Display:
     """x', the value after one step."""
     return Display("{}'", r"{}'", quantity)
+
+
+def loss_derivative(parameter: Any) -> Display:
+    """d loss / d parameter."""
+    return Display("d loss / d {}", r"\partial \ell / \partial {}", parameter)
+
+
+def gradient_coefficient(vector: Any, parameter: Any) -> Display:
+    """The coefficient of a vector in the gradient with respect to a trained vector."""
+    latex = r"\text{{coefficient of }} {} \text{{ in }} \nabla_{{{}}} \ell"
+    return Display("coefficient of {} in grad_{} loss", latex, vector, parameter)
 
 
 def _latex(side: Any) -> str:

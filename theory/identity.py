@@ -55,7 +55,7 @@ class Identified:
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        return self.content_hash == other.content_hash  # type: ignore[attr-defined]
+        return self.content_hash == other.content_hash
 
     def __hash__(self) -> int:
         return hash(self.content_hash)

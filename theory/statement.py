@@ -38,6 +38,7 @@ def outcome_vectors(law: Any) -> set[Vector]:
 
 
 def checked_loss(loss: Any) -> Expr:
+    """The loss as a real scalar expression with exact numbers, every vector of it inside an inner product."""
     if isinstance(loss, str):
         raise ModelError(f"the loss must be an expression, got the text {loss!r}; build it from theory.symbols")
     try:
@@ -67,6 +68,7 @@ def checked_loss(loss: Any) -> Expr:
 
 
 def require_real(symbols: Iterable[Any], where: str) -> None:
+    """Raise `NotReal` for the first symbol that is not declared real."""
     for symbol in sorted(symbols, key=str):
         if not symbol.is_real:
             raise NotReal(f"{where} contains {symbol}, a symbol that is not declared real; make it with "
@@ -74,6 +76,7 @@ def require_real(symbols: Iterable[Any], where: str) -> None:
 
 
 def checked_parameters(parameters: Iterable[Any]) -> tuple[Any, ...]:
+    """The trained vectors and symbols in one flat tuple, matrices unpacked."""
     if isinstance(parameters, (str, Mapping)) or not isinstance(parameters, (Iterable, MatrixBase)):
         raise ModelError(f"parameters must be a list of vectors and symbols, got {parameters!r}")
     flat: list[Any] = []
@@ -89,6 +92,7 @@ def checked_parameters(parameters: Iterable[Any]) -> tuple[Any, ...]:
 
 
 def checked_data(data: Any) -> tuple[tuple[tuple[Any, ...], Any], ...]:
+    """The data as pairs (names, law), joint laws with several names."""
     if isinstance(data, Mapping):
         items = list(data.items())
     else:
@@ -133,6 +137,7 @@ def scalar_columns(data_set: Any) -> Any:
 
 
 def checked_fixed(fixed: Mapping[Any, Any], parameters: tuple[Any, ...]) -> dict[Expr, Expr]:
+    """Known values of quantities that are not trained, in a canonical order."""
     checked: dict[Expr, Expr] = {}
     for key, value in fixed.items():
         if isinstance(key, str) or isinstance(value, str):
@@ -187,10 +192,12 @@ def check_slots(names: tuple[Any, ...], law: Any) -> None:
 
 
 def key_text(names: tuple[Any, ...]) -> str:
+    """A data key as the user wrote it."""
     return str(names[0]) if len(names) == 1 else "(" + ", ".join(map(str, names)) + ")"
 
 
 def describe(item: Any) -> str:
+    """What an object is, for a message about a name that two of them carry."""
     if isinstance(item, Vector):
         return f"the vector {item} in R^{item.dimension}"
     if isinstance(item, GaussianField):

@@ -15,13 +15,13 @@ from sympy import Expr, S, Symbol
 
 from theory.algorithm import SGD, HeavyBall, Nesterov, NesterovLookahead, Sampling
 from theory.calculus.gradient import gradient
-from theory.equations import Clock, Display, RandomMap, Step
+from theory.equations import Clock, RandomMap, Step, Steps, loss_derivative
 from theory.errors import AlgorithmNotCovered, SamplingNotCovered, UnsupportedExpectation
 from theory.identity import content_hash
 from theory.model import Model
 from theory.vectors import Vector
 
-Item = Vector | Symbol
+Item = Any  # Vector | Symbol; SymPy's classes carry no types
 
 
 @dataclass(frozen=True)
@@ -137,8 +137,8 @@ def random_map(model: Model, algorithm: SGD) -> RandomMap:
 
             new[item] += noise_symbol(item)
             draws.append(((noise_symbol(item),), Normal(0, 2 * algorithm.learning_rate * algorithm.temperature)))
-    steps = (Step("Take the gradient of the loss of one sample", tuple((Display("d loss / d {}", r"\partial \ell / \partial {}", p), g)
+    steps = (Step("Take the gradient of the loss of one sample", tuple((loss_derivative(p), g)
                                                                           for p, g in grad.scalars.items()),
                   "the loss is differentiated with respect to each parameter"),)
-    return RandomMap(update=new, draws=tuple(draws), clock=Clock.STEPS, conventions=algorithm.conventions(), steps=steps,
+    return RandomMap(update=new, draws=tuple(draws), clock=Clock.STEPS, conventions=algorithm.conventions(), steps=Steps(steps),
                      model_hash=content_hash((model, algorithm)))

@@ -349,3 +349,22 @@ def replace_vectors(expression: Expr, images: Mapping[Vector, VectorExpression])
         if product.left in images or product.right in images
     }
     return expression.xreplace(products)
+
+
+def open_symbols(expression: Any, bound: set[Expr]) -> set[Expr]:
+    """The symbols, inner products and other opaque quantities of `expression` that are not in `bound`."""
+    found: set[Expr] = set()
+    pending = [expression]
+    while pending:
+        node = pending.pop()
+        if node in bound:
+            continue
+        if isinstance(node, (sympy.Symbol, InnerProduct)):
+            found.add(node)
+        elif getattr(node, "bound_symbols", None):
+            inner = bound | set(node.bound_symbols)
+            for argument in node.args:
+                found |= open_symbols(argument, inner)
+        else:
+            pending.extend(node.args)
+    return found

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import combinations, product
 from math import factorial
+from typing import Any
 
 import numpy as np
 import sympy
@@ -99,8 +101,8 @@ def batch_enumeration() -> list[Evidence]:
     for batch in (1, 2, 3, 5):
         for mode in (Sampling.WITH_REPLACEMENT, Sampling.WITHOUT_REPLACEMENT):
             recurrence = moments(model, SGD(learning_rate=rate, batch_size=batch, sampling=mode), order=3)
-            cubes = [m for m in recurrence.state if m.monomial == theta**3]  # type: ignore[attr-defined]
-            images = {m: m.monomial.xreplace({theta: start}) for m in recurrence.state}  # type: ignore[attr-defined]
+            cubes = [m for m in recurrence.state if m.monomial == theta**3]
+            images = {m: m.monomial.xreplace({theta: start}) for m in recurrence.state}
             derived = sympy.expand(recurrence.update[cubes[0]].xreplace(images))
             enumerated = _enumerated_cube(inputs, labels, rate, start, batch, mode)
             evidence.append(exact(f"{mode}, batch {batch}", enumerated, derived, derived == enumerated))
@@ -121,7 +123,7 @@ def _enumerated_cube(inputs: list[Expr], labels: list[Expr], rate: Expr, start: 
 @REGISTRY.claim("refusals", "what has no answer is refused by name: cubic loss, heavy tails, no stationary variance (row 24)", Body.MOMENTS)
 def refusals() -> list[Evidence]:
     regression = Model((theta * x - e) ** 2 / 2, [theta], {x: Normal(), e: Normal()})
-    cases = [
+    cases: list[tuple[str, type[Exception], Callable[[], Any]]] = [
         ("cubic loss", HierarchyNotClosed, lambda: moments(Model(theta**3 * x, [theta], {x: Normal(1, 1)}), SGD(learning_rate=eta))),
         ("Student t3 input", MomentDoesNotExist,
          lambda: moments(Model((theta * x - e) ** 2 / 2, [theta], {x: StudentT(3), e: Normal()}), SGD(learning_rate=eta))),

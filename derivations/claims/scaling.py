@@ -10,7 +10,7 @@ from sympy import Rational
 
 from derivations.claims.claim import Body, Evidence, Registry, close, exact, from_agreement
 from numerics import compare, fit_exponent, simulate, solve
-from theory import SGD, GaussianField, HeavyBall, Model, NotClosed, Normal, Vector, dot, moments, scaling_limit, symbols
+from theory import SGD, GaussianField, HeavyBall, Model, Normal, NotClosed, Vector, dot, moments, scaling_limit, symbols
 
 REGISTRY = Registry()
 
@@ -138,7 +138,7 @@ def tensor_limit() -> list[Evidence]:
         ({k: 3, snr: 3, c: 0.5, alpha: 0}, (0.9, 0.6), 0.5, (1.1730, 0.5000)),
     ]
     for at, (m0, r0), until, numbers in rows:
-        order = at[k]
+        order = int(at[k])
         ridge = SGD(learning_rate=c / n, weight_decay=at[alpha]) if at[alpha] else SGD(learning_rate=c / n)
         fixed_order = GaussianField("W", order=order)
         stated = Model(-2 * (fixed_order(w) + snr * dot(w, v) ** order) + dot(w, w) ** order, [w], [fixed_order], {dot(v, v): 1})

@@ -19,10 +19,9 @@ from numerics.results import dataset
 from numerics.solve.request import attributes, output_times, state_start
 from numerics.values import numbers_for
 from theory import Clock, Moment, MomentRecurrence, Recurrence
-from theory.equations import open_symbols
 from theory.errors import InvalidRequest, StartUnderdetermined, UnknownValue, ValuesError
 from theory.laws.law import Law
-from theory.vectors import InnerProduct, Vector
+from theory.vectors import InnerProduct, Vector, open_symbols
 
 Array = NDArray[np.float64]
 

@@ -17,7 +17,20 @@ from pathlib import Path
 import sympy
 from sympy.core.cache import clear_cache
 
-from theory import SGD, Discrete, GaussianField, Model, Normal, Vector, dot, gradient, moments, scaling_limit, symbols, vectors
+from theory import (
+    SGD,
+    Discrete,
+    GaussianField,
+    Model,
+    Normal,
+    Vector,
+    dot,
+    gradient,
+    moments,
+    scaling_limit,
+    symbols,
+    vectors,
+)
 
 ROOT = Path(__file__).parent.parent.parent
 n, c, tau, snr, eta, S, k = symbols("n c tau snr eta S k", positive=True)

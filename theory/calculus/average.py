@@ -115,7 +115,7 @@ class SampleAverage:
     def classes(self, expression: Expr) -> Iterator[tuple[Expr, Expr]]:
         """The expression in each class of the sample, with its probability: laws over vectors are enumerated."""
         involved = [(names, law) for names, law in self.class_laws if self._involves(expression, names)]
-        for names, law in involved:
+        for _, law in involved:
             if not law.is_finite or any(law_width(law)):
                 raise UnsupportedExpectation(f"the data set {law} fixes vectors of a given width; work in coordinates: "
                                              f"model.components()")
@@ -127,7 +127,7 @@ class SampleAverage:
                 probability *= weight
                 entries = value if isinstance(value, (tuple, sympy.Tuple)) else (value,)
                 for name, entry in zip(names, entries, strict=True):
-                    (vectors if isinstance(name, Vector) else scalars)[name] = entry  # type: ignore[index]
+                    (vectors if isinstance(name, Vector) else scalars)[name] = entry
             yield probability, replace_vectors(expression, vectors).xreplace(scalars).xreplace(self.known)
 
     @staticmethod

@@ -109,18 +109,18 @@ class IsotropicGroup(IntegrationByParts):
         return found + list(self.variance.values()) + [z.dimension for z in self.variance]
 
     def rank(self, factor: Expr) -> int:
-        return int(factor.left in self.variance and factor.right in self.variance)  # type: ignore[attr-defined]
+        return int(factor.left in self.variance and factor.right in self.variance)
 
     def trace(self, first: Expr) -> Any:
         left, right = first.args
         return self.variance[left] * left.dimension if left == right else 0
 
     def contract(self, first: Expr, other: Expr) -> list[tuple[Any, tuple[Expr, ...]]]:
-        z = first.left if first.left in self.variance else first.right  # type: ignore[attr-defined]
-        partner = first.other(z)  # type: ignore[attr-defined]
-        if not other.involves(z):  # type: ignore[attr-defined]
+        z = first.left if first.left in self.variance else first.right
+        partner = first.other(z)
+        if not other.involves(z):
             return []
-        far = other.other(z)  # type: ignore[attr-defined]
+        far = other.other(z)
         product = InnerProduct(partner, far)
         factor = self.variance[z] * (2 if far == z else 1)
         if partner in self.variance or far in self.variance:

@@ -113,7 +113,7 @@ def _at_gradient_point(grad: Gradient, update: LinearUpdate) -> Gradient:
 
     vectors: dict[Vector, dict[Vector, Expr]] = {}
     for parameter, terms in grad.vectors.items():
-        moved = combine((move(c), images.get(b, b)) for b, c in terms.items())
+        moved = combine((move(c), images[b] if b in images else b) for b, c in terms.items())
         vectors[parameter] = moved.terms
     return Gradient(vectors, {s: move(value) for s, value in grad.scalars.items()})
 
@@ -132,7 +132,8 @@ class Renaming:
     def vector(self, vector: Vector) -> Vector:
         """The image of a vector; field gradients follow their field."""
         if isinstance(vector, FieldGradient):
-            return FieldGradient(self.fields.get(vector.field, vector.field), vector.point)
+            field = vector.field
+            return FieldGradient(self.fields[field] if field in self.fields else field, vector.point)
         return self.images.get(vector, vector)
 
     def scalar(self, expression: Expr) -> Expr:

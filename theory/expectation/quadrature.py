@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import mpmath
 import sympy
 from sympy import Expr, ImmutableDenseMatrix, Symbol, Tuple
 
-from theory.vectors import mathml_row
+from theory.vectors import mathml_row, open_symbols
 
 
 def _depth(integrand: Expr, kind: type[Expr]) -> int:
@@ -19,7 +20,8 @@ def _depth(integrand: Expr, kind: type[Expr]) -> int:
 class Quadrature(Expr):
     """E f(x) for a scalar x with a density: arguments integrand, variable, density, lower and upper end.
 
-    The variable is bound. `numerics` evaluates the node by quadrature with an error estimate; SymPy leaves it alone.
+    The variable is bound. `numerics` evaluates the node in kernels, with an error estimate; where nothing is left open, `evalf`
+    evaluates it by mpmath.
     """
 
     __slots__ = ()
@@ -49,16 +51,27 @@ class Quadrature(Expr):
     def _eval_is_real(self) -> bool:
         return True
 
+    @property
+    def is_number(self) -> bool:
+        return not open_symbols(self, set())
+
+    def _eval_evalf(self, prec: int) -> Expr:
+        if not self.is_number:
+            return self
+        with mpmath.workprec(prec + 10):
+            weighted = sympy.lambdify(self.variable, self.integrand * self.density, "mpmath")
+            return sympy.Float(mpmath.quad(weighted, [self.lower, self.upper]), precision=prec)
+
     def _latex(self, printer: Any) -> str:
-        shown = {self.variable: Symbol("x")}
-        inner = printer._print(self.integrand.xreplace(shown) * self.density.xreplace(shown))
+        shown = Symbol(self.variable.name[1:])
+        inner = printer._print((self.integrand * self.density).xreplace({self.variable: shown}))
         limits = rf"\int_{{{printer._print(self.lower)}}}^{{{printer._print(self.upper)}}}"
-        return rf"{limits} {inner} \, dx"
+        return rf"{limits} {inner} \, d{printer._print(shown)}"
 
     def _mathml_presentation(self, printer: Any) -> Any:
-        shown = {self.variable: Symbol("x")}
-        inner = self.integrand.xreplace(shown) * self.density.xreplace(shown)
-        return mathml_row(printer, ("\u222b", self.lower, "\u2026", self.upper, inner, "d", Symbol("x")))
+        shown = Symbol(self.variable.name[1:])
+        inner = (self.integrand * self.density).xreplace({self.variable: shown})
+        return mathml_row(printer, ("\u222b", self.lower, "\u2026", self.upper, inner, "d", shown))
 
     def _eval_derivative(self, symbol: Any) -> Expr:
         if symbol in self.lower.free_symbols | self.upper.free_symbols:
@@ -104,9 +117,25 @@ class GaussianQuadrature(Expr):
         return GaussianQuadrature(sympy.diff(self.integrand, symbol), self.args[1], self.covariance)
 
     @property
+    def is_number(self) -> bool:
+        return not open_symbols(self, set())
+
+    def _eval_evalf(self, prec: int) -> Expr:
+        if not self.is_number:
+            return self
+        size = len(self.args[1])
+        with mpmath.workprec(prec + 10):
+            factor = self.covariance.evalf(mpmath.mp.dps).cholesky(hermitian=False) if size > 1 else self.covariance.applyfunc(sympy.sqrt)
+            normals = tuple(Symbol(f"_n{index}", real=True) for index in range(size))
+            images = {bound: sum(factor[i, j] * normals[j] for j in range(size)) for i, bound in enumerate(self.args[1])}
+            weight = sympy.exp(-sympy.Add(*(s**2 for s in normals)) / 2) / sympy.sqrt(2 * sympy.pi) ** size
+            weighted = sympy.lambdify(normals, self.integrand.xreplace(images) * weight, "mpmath")
+            return sympy.Float(mpmath.quad(weighted, *([-mpmath.inf, 0, mpmath.inf] for _ in range(size))), precision=prec)
+
+    @property
     def _shown(self) -> dict[Symbol, Symbol]:
-        """The bound variables by the names that a reader sees: s_1, s_2, ..."""
-        return {bound: Symbol(f"s_{index}") for index, bound in enumerate(self.args[1], start=1)}
+        """The bound variables by the names that a reader sees: s1, s2, ..."""
+        return {bound: Symbol(bound.name[1:]) for bound in self.args[1]}
 
     def _latex(self, printer: Any) -> str:
         names = ", ".join(printer._print(name) for name in self._shown.values())

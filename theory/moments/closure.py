@@ -12,7 +12,16 @@ from sympy.polys.rings import PolyElement
 
 from theory.algebra import Algebra, NotPolynomial, derive_in_algebra
 from theory.algorithm import SGD
-from theory.equations import Assumption, Clock, Display, Status, Step, Steps, next_value_of
+from theory.equations import (
+    Assumption,
+    Clock,
+    Status,
+    Step,
+    Steps,
+    gradient_coefficient,
+    loss_derivative,
+    next_value_of,
+)
 from theory.errors import (
     DuplicateName,
     HierarchyNotClosed,
@@ -238,20 +247,20 @@ def _assumptions(model: Model, algorithm: SGD, size: int) -> tuple[Assumption, .
 
 def _steps(step: Any, update: Mapping[Expr, Expr], names: Mapping[Exponents, Moment]) -> Steps:
     if isinstance(step, ExplicitStep):
-        first = tuple((Display("d loss / d {}", r"\partial \ell / \partial {}", p), g) for p, g in step.gradients.items())
+        first = tuple((loss_derivative(p), g) for p, g in step.gradients.items())
         reason = "the loss of one sample, differentiated; data enter through their moments"
     else:
-        first = tuple((Display("coefficient of {} in grad_{} loss", r"\text{{coefficient of }} {} \text{{ in }} \nabla_{{{}}} \ell", b, w), c)
+        first = tuple((gradient_coefficient(b, w), c)
                       for w, t in step.step.gradient.vectors.items() for b, c in t.items())
         reason = "each inner product is exchanged for a scalar, differentiated, and put back"
     shown = list(update.items())[:6]
     algorithm = step.algorithm
     mode = algorithm.sampling_for(step.model.data_count)
     weights = pair_rule(mode, algorithm.batch_size, step.model.data_count)
-    names_of_pair = tuple(Symbol(text) for text in ("E[gbar_a gbar_b]", "E[g_a g_b]", "E[g_a]E[g_b]"))
+    pair, together, apart = (Symbol(text) for text in ("E[gbar_a gbar_b]", "E[g_a g_b]", "E[g_a]E[g_b]"))
     return Steps((
         Step("Differentiate the loss of one sample", first, reason),
-        Step("Average products of the batch mean gbar", ((names_of_pair[0], weights[0] * names_of_pair[1] + weights[1] * names_of_pair[2]),),
+        Step("Average products of the batch mean gbar", ((pair, weights[0] * together + weights[1] * apart),),
              "set partitions group equal samples (shown for two factors); distinct ones are independent, or exchangeable without "
              "replacement"),
         Step(f"Follow every moment that appears ({len(names)} in all)", tuple((next_value_of(m), e) for m, e in shown),

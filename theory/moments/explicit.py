@@ -56,7 +56,7 @@ class ExplicitStep:
             raise SamplingNotCovered(f"sampling={self.mode} is covered for one Empirical data set; this model has further random "
                                      f"symbols besides it")
         self.update = linear_update(model, algorithm)
-        self.coordinates: tuple[Symbol, ...] = tuple(self.update.items)  # type: ignore[arg-type]
+        self.coordinates: tuple[Symbol, ...] = tuple(self.update.items)
         self.weights = (1,) * len(self.coordinates)
         shift = {p: sympy.Add(*(c * item for item, c in at.items())) for p, at in self.update.point.items()}
         functions: dict[Expr, Symbol] = {}
@@ -130,9 +130,9 @@ class BoundExplicitStep:
         for item, rule in step.update.items.items():
             carried = sympy.Add(*(c * other for other, c in rule.carried.items()))
             if step.algorithm.temperature != 0 and item in step.model.parameters:
-                carried += noise_symbol(item)  # type: ignore[arg-type]
+                carried += noise_symbol(item)
             self.carried.append(algebra.element(carried))
-            self.weighted.append((algebra.element(rule.weight), rule.parameter))  # type: ignore[arg-type]
+            self.weighted.append((algebra.element(rule.weight), rule.parameter))
         self._blocks: dict[tuple[Symbol, ...], PolyElement] = {}
         self._batches: dict[tuple[Symbol, ...], PolyElement] = {}
 

@@ -116,7 +116,7 @@ class BoundGramStep:
     def _average(self, factors: list[Expr], copies: int) -> PolyElement:
         total = self.algebra.ring.zero
         joint = sympy.Tuple(*factors)
-        for probability, image in self.step.average.classes(joint):  # type: ignore[arg-type]
+        for probability, image in self.step.average.classes(joint):
             term = self._element(probability)
             for factor in image.args:
                 term *= self._element(factor)

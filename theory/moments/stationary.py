@@ -68,9 +68,8 @@ def stationary(recurrence: MomentRecurrence, *, at: Mapping[Any, Any] | None = N
     left, right = left.unify(right)
     solution = left.lu_solve(right).to_Matrix()
     values = {moment: sympy.factor(solution[i, 0]) for i, moment in enumerate(recurrence.state)}
-    images = {moment: value for moment, value in values.items()}
-    observables = {name: sympy.factor(value.xreplace(exact).xreplace(images)) for name, value in recurrence.observables.items()}
-    return StationaryMoments(values, boundaries, observables)  # type: ignore[arg-type]
+    observables = {name: sympy.factor(value.xreplace(exact).xreplace(values)) for name, value in recurrence.observables.items()}
+    return StationaryMoments(values, boundaries, observables)
 
 
 def is_numeric(matrix: Any) -> bool:

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import sympy
 from sympy import Expr, Symbol
 
-from theory.equations import open_symbols
 from theory.errors import DuplicateName, ModelError, NotClosed, UnknownSymbol
 from theory.model import Model
-from theory.vectors import InnerProduct, Vector, stray_vectors
+from theory.vectors import InnerProduct, Vector, open_symbols, stray_vectors
 
 
 @dataclass(frozen=True)

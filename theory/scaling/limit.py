@@ -12,7 +12,20 @@ from sympy import Expr, ImmutableDenseMatrix, S, Symbol
 
 from theory.algebra import NotPolynomial
 from theory.algorithm import SGD, Sampling
-from theory.equations import ODE, SDE, Assumption, Clock, Display, Recurrence, Status, Step, Steps, rate_of
+from theory.equations import (
+    ODE,
+    SDE,
+    Assumption,
+    Clock,
+    Display,
+    Recurrence,
+    Status,
+    Step,
+    Steps,
+    gradient_coefficient,
+    loss_derivative,
+    rate_of,
+)
 from theory.errors import (
     AlgorithmNotCovered,
     NonGaussianData,
@@ -24,7 +37,14 @@ from theory.errors import (
 from theory.identity import content_hash
 from theory.model import Model
 from theory.references import EFFECTIVE_DYNAMICS, MOMENTUM_LIMITS, SOFT_COMMITTEE
-from theory.scaling.closure import Elimination, checked_statistics, eliminate, moving_entries, refuse_open, statistic_name
+from theory.scaling.closure import (
+    Elimination,
+    checked_statistics,
+    eliminate,
+    moving_entries,
+    refuse_open,
+    statistic_name,
+)
 from theory.scaling.drift import STEP_SIZE, Drift, GramDynamics, by_dimension, limit_rate, order_zero
 from theory.update import refuse_unless_plain
 from theory.vectors import InnerProduct
@@ -225,8 +245,8 @@ def _derive(model: Model, algorithm: SGD, dynamics: GramDynamics, dimension: Sym
     }
     rates = {name: _present(rate) for name, rate in rates.items()}
     return ScalingLimit(
-        rates=rates, statistics={str(name): u for name, u in statistics.items()}, gram_rates=gram, discarded=discarded, dimension=dimension, model=model,
-        algorithm=algorithm, _dynamics=dynamics, _elimination=elimination, observables={},
+        rates=rates, statistics={str(name): u for name, u in statistics.items()}, gram_rates=gram, discarded=discarded,
+        dimension=dimension, model=model, algorithm=algorithm, _dynamics=dynamics, _elimination=elimination, observables={},
         conventions=("time is learning_rate x steps", *algorithm.conventions(),
                      "the limit is n -> infinity at fixed statistics; fluctuations are of order n**(-1/2)"),
         assumptions=_assumptions(model, algorithm, dimension), references=_references(algorithm),
@@ -286,9 +306,8 @@ def _steps(
     from theory.calculus.increment import copied
 
     back, delta = copied(dynamics.model, 1).inverse(), Symbol("delta", positive=True)
-    gradients = [(Display("coefficient of {} in grad_{} loss", r"\text{{coefficient of }} {} \text{{ in }} \nabla_{{{}}} \ell", b, w),
-                  coefficient) for w, terms in dynamics.step.gradient.vectors.items() for b, coefficient in terms.items()]
-    gradients += [(Display("d loss / d {}", r"\partial \ell / \partial {}", s), value) for s, value in dynamics.step.gradient.scalars.items()]
+    gradients = [(gradient_coefficient(b, w), coefficient) for w, terms in dynamics.step.gradient.vectors.items() for b, coefficient in terms.items()]
+    gradients += [(loss_derivative(s), value) for s, value in dynamics.step.gradient.scalars.items()]
     increments, averages = [], []
     for entry in entries:
         part = dynamics.step.after(entry)
