@@ -289,10 +289,12 @@ def summary_line(report: Report) -> str:
     """The last line of a run."""
     from derivations.validate import Outcome
 
-    counts = [f"{report.count(kind)} {kind}" for kind in Outcome if report.count(kind) or kind is Outcome.AGREES]
+    size = len(report.results)
+    found = {kind: report.count(kind) for kind in Outcome if report.count(kind) or kind is Outcome.AGREES}
+    counts = [f"{count} {str(kind) if count == 1 else str(kind).removesuffix('s')}" for kind, count in found.items()]
     return (
-        f"{mark(report.agrees)} {len(report.results)} claims: {', '.join(counts)}; {report.comparisons} comparisons, "
-        f"Holm at {report.level:g}; {report.seconds:.1f} s"
+        f"{mark(report.agrees)} {size} claim{'' if size == 1 else 's'}: {', '.join(counts)}; "
+        f"{report.comparisons} comparisons, Holm at {report.level:g}; {report.seconds:.1f} s"
     )
 
 

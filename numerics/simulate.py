@@ -46,7 +46,8 @@ def simulate(
 
     Parameters
     ----------
-    observe : equations (their statistics and clock are taken), or name -> expression with `clock=`.
+    observe : equations (their statistics and clock are taken), or name -> expression with `clock=`. Expressions may hold the
+        momentum variables, `velocity_w` for a parameter `w`.
     start : values of statistics, inner products, parameters, or laws: see `numerics.start`.
     until : last time, in units of the clock.  times : recorded times; by default 41 equally spaced ones in [0, until].
     at : a number for every hyperparameter and dimension.
@@ -226,7 +227,7 @@ def _recorded_steps(times: Any, until: float, unit: Clock, run: _Run) -> tuple[N
         raise InvalidRequest(f"the last recorded time {wanted.max():g} is less than one step ({length:g} in units of the clock)")
     if steps[-1] >= 2**32:
         raise InvalidRequest(f"{steps[-1]} steps are more than the random-number counter holds (2**32); raise the learning rate")
-    return steps, steps * length
+    return steps, np.asarray(steps * length, dtype=np.float64)
 
 
 def _run_replicas(
@@ -265,7 +266,7 @@ def _data_set(program: SgdProgram, run: _Run, start: Start, hyper: Array, seed: 
         if hasattr(law, "arrays"):
             arrays.update({name: np.ascontiguousarray(array, dtype=float) for name, array in zip(names, law.arrays, strict=True)})
     sets = [arrays[vector].reshape(run.count, -1) for vector in program.set_vectors]
-    columns = [arrays[symbol].reshape(run.count) for symbol in program.set_scalars]
-    return sets, np.ascontiguousarray(np.stack(columns, axis=1) if columns else np.zeros((1, 0)))
+    scalars = [arrays[symbol].reshape(run.count) for symbol in program.set_scalars]
+    return sets, np.ascontiguousarray(np.stack(scalars, axis=1) if scalars else np.zeros((1, 0)))
 
 

@@ -56,7 +56,7 @@ def build_start(
     keyed = _resolve_keys(model, signals, statistics, start)
     scalars = _scalars(model, keyed, statistics, values, replicas, seed)
     trained = model.vector_parameters
-    spread = {v for v in trained if isinstance(keyed.get(v), Law) or np.ndim(keyed.get(v)) == 2}
+    spread = {v for v in trained if v in keyed and (isinstance(keyed[v], Law) or np.ndim(keyed[v]) == 2)}
     count = replicas if spread else 1
     given = {v: _entries(v, keyed[v], dimension, count if v in spread else 1, seed, 2 * position + 1, values)
              for position, v in enumerate((*trained, *signals)) if v in keyed}
@@ -218,7 +218,7 @@ def _standard_draws(standard: Any, count: int, generator: np.random.Generator) -
     if isinstance(standard, StandardExponential):
         return generator.standard_exponential(count)
     if isinstance(standard, StandardSign):
-        return 2.0 * generator.integers(0, 2, count) - 1.0
+        return np.asarray(2 * generator.integers(0, 2, count) - 1, dtype=float)
     if isinstance(standard, StandardGamma):
         return generator.standard_gamma(float(standard.shape), count)
     raise ValuesError(f"a start cannot be drawn from {standard}")

@@ -362,7 +362,7 @@ def test_validate_prints_one_line_per_claim_and_a_summary(invoke, registry):
     first, second, last = result.stdout.splitlines()
     assert first.startswith("✓ good-claim: what good-claim says [in brackets] [3 comparisons, largest |z| 0.90, ")
     assert second.startswith("✓ other-claim")
-    assert last.startswith("✓ 2 claims: 2 agrees; 6 comparisons, Holm at 0.001; ")
+    assert last.startswith("✓ 2 claims: 2 agree; 6 comparisons, Holm at 0.001; ")
 
 
 def test_validate_says_what_speaks_against_a_claim_and_exits_with_one(invoke, registry):
@@ -379,7 +379,7 @@ def test_validate_says_what_speaks_against_a_claim_and_exits_with_one(invoke, re
         "the check raised ZeroDivisionError: nothing over nothing (",
         "– absent-claim",
         "not run: scikit-learn is not installed",
-        "✗ 5 claims: 1 agrees, 2 disagrees, 1 failed, 1 not run",
+        "✗ 5 claims: 1 agrees, 2 disagree, 1 failed, 1 not run",
     ):
         assert text in result.stdout
     assert "Traceback" not in result.output

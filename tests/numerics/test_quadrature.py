@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import sympy
-from scipy import integrate, stats
+from scipy import integrate, special, stats
 
 from numerics.generate import function_of_arrays
 from numerics.quadrature import rules
@@ -44,7 +46,7 @@ def gaussian(function, covariance) -> float:
 
 ONE = [
     (tanh(c * s) ** 2, [[k]], lambda u: np.tanh(0.8 * u) ** 2, [[1.7]]),
-    (erf(s + c) * cos(s), [[1]], lambda u: __import__("scipy.special").special.erf(u + 0.8) * np.cos(u), [[1.0]]),
+    (erf(s + c) * cos(s), [[1]], lambda u: special.erf(u + 0.8) * np.cos(u), [[1.0]]),
     (sympy.log(1 + exp(s)), [[4]], lambda u: np.logaddexp(0, u), [[4.0]]),
 ]
 TWO = [
@@ -114,7 +116,7 @@ def test_quadratures_over_densities_agree_with_adaptive_integration(density_valu
         low, high = law.support()
         cuts = np.clip([low, -30, -3, 0, 3, 30, high], low, high)
         exact = sum(integrate.quad(lambda u: function(u) * law.pdf(u), p, q, epsabs=1e-13, epsrel=1e-13, limit=400)[0]  # noqa: B023
-                    for p, q in zip(cuts[:-1], cuts[1:], strict=True) if p < q)  # fmt: skip
+                    for p, q in itertools.pairwise(cuts) if p < q)  # fmt: skip
         assert abs(value - exact) < 1e-9
         assert abs(value - exact) <= error + 1e-9
 
