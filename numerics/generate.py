@@ -56,7 +56,9 @@ def generate(equations: Equations, target: Target | str = Target.CPU) -> Kernel:
 def right_hand_side(equations: Equations) -> RightHandSide:
     """The kernel of `generate` together with the order of its arguments."""
     if isinstance(equations, RandomMap):
-        raise InvalidRequest("a RandomMap has random right-hand sides; simulate runs it, generate and solve take equations of means")
+        raise InvalidRequest(
+            "a RandomMap has random right-hand sides; simulate runs it, generate and solve take equations of means"
+        )
     if isinstance(equations, ODE):
         outputs: Sequence[Expr] = list(equations.rates.values())
         if isinstance(equations, SDE):
@@ -70,7 +72,9 @@ def right_hand_side(equations: Equations) -> RightHandSide:
     return function_of_arrays(outputs, equations.state, equations.free_symbols, title)
 
 
-def function_of_arrays(outputs: Sequence[Expr], state: tuple[Expr, ...], hyperparameters: tuple[Expr, ...], title: str) -> RightHandSide:
+def function_of_arrays(
+    outputs: Sequence[Expr], state: tuple[Expr, ...], hyperparameters: tuple[Expr, ...], title: str
+) -> RightHandSide:
     """A kernel that evaluates `outputs` from arrays of the state and of the hyperparameters."""
     code = QuadratureCode()
     arguments = [*state, *hyperparameters]
@@ -78,11 +82,22 @@ def function_of_arrays(outputs: Sequence[Expr], state: tuple[Expr, ...], hyperpa
     plain, named, statements = code.exchange(outputs, dict(zip(arguments, names, strict=True)), "    ")
     body = scalar_function("right_hand_side", [*arguments, *(s for s, _ in named)], plain)
     unpack = [f"    {name} = state[{i}]" for i, name in enumerate(names[: len(state)])]
-    unpack += [f"    {name} = hyper[{i}]" for i, name in enumerate(names[len(state):])]
+    unpack += [f"    {name} = hyper[{i}]" for i, name in enumerate(names[len(state) :])]
     call = ", ".join([*names, *(v for _, v in named)])
-    entry = "\n".join([f"def advance(state, hyper, out, {', '.join(ARGUMENTS)}):", *unpack, *statements,
-                       f"    values = right_hand_side({call})",
-                       *(f"    out[{i}] = values[{i}]" for i in range(len(outputs)))]) + "\n"
+    entry = (
+        "\n".join(
+            [
+                f"def advance(state, hyper, out, {', '.join(ARGUMENTS)}):",
+                *unpack,
+                *statements,
+                f"    values = right_hand_side({call})",
+                *(f"    out[{i}] = values[{i}]" for i in range(len(outputs))),
+            ]
+        )
+        + "\n"
+    )
     imports = ("from numerics.linear_algebra import lower_factor",) if code.functions else ()
     source = module_source([*code.functions, body, entry], header=title, imports=imports)
-    return RightHandSide(Kernel(source=source, entry="advance"), state, hyperparameters, frozenset(code.dimensions), bool(named))
+    return RightHandSide(
+        Kernel(source=source, entry="advance"), state, hyperparameters, frozenset(code.dimensions), bool(named)
+    )

@@ -150,7 +150,8 @@ def load_source(source: str) -> ModuleType:
         path = cache_folder() / f"{name}.py"
         _place(source, path)
         specification = importlib.util.spec_from_file_location(name, path)
-        assert specification is not None  # a path that ends in .py has a loader
+        if specification is None:
+            raise ImportError(f"no loader for {path}")  # cannot happen: a path that ends in .py has one
         module = importlib.util.module_from_spec(specification)
         sys.modules[name] = module  # before the code runs: numba looks the module up by its name
         try:

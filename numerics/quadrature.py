@@ -27,7 +27,18 @@ LARGEST_PRODUCT_RULE = 3
 """Gaussian variables that a product rule covers; more would cost nodes**p."""
 NODES = {1: 64, 2: 40, 3: 20}
 """Nodes per variable of the coarse rule, by the number of variables; the fine rule has twice as many."""
-_KINKS = (sympy.Abs, sympy.Heaviside, sympy.sign, sympy.Max, sympy.Min, sympy.Piecewise, sympy.floor, sympy.ceiling, sympy.Mod, sympy.frac)
+_KINKS = (
+    sympy.Abs,
+    sympy.Heaviside,
+    sympy.sign,
+    sympy.Max,
+    sympy.Min,
+    sympy.Piecewise,
+    sympy.floor,
+    sympy.ceiling,
+    sympy.Mod,
+    sympy.frac,
+)
 ARGUMENTS = ("hermite_x", "hermite_w", "double_x", "double_w")
 """Extra arguments of a program that holds quadratures: Gauss-Hermite and double-exponential nodes and weights."""
 
@@ -74,15 +85,20 @@ class QuadratureCode:
         header = f"def node_{number}({', '.join([*names, *ARGUMENTS])}):"
         value = f"integrand_{number}({', '.join(call_arguments)})[0]"
         body = (self._gaussian if isinstance(node, GaussianQuadrature) else self._density)(
-            node, number, outside, names, bound, inner_statements, value)
+            node, number, outside, names, bound, inner_statements, value
+        )
         self.functions.append("\n".join([header, *body]) + "\n")
         return f"node_{number}({', '.join([*(scope[symbol] for symbol in outside), *ARGUMENTS])})"
 
-    def _gaussian(self, node: Any, number: int, outside: Any, names: Any, bound: list[str], inner: list[str], value: str) -> list[str]:
+    def _gaussian(
+        self, node: Any, number: int, outside: Any, names: Any, bound: list[str], inner: list[str], value: str
+    ) -> list[str]:
         size = len(bound)
         if size > LARGEST_PRODUCT_RULE:
-            raise UnsupportedExpectation(f"an expectation over {size} Gaussian variables needs a rule with nodes**{size} points; at "
-                                         f"most {LARGEST_PRODUCT_RULE} are covered. Fewer distinct projections, or direct simulation")
+            raise UnsupportedExpectation(
+                f"an expectation over {size} Gaussian variables needs a rule with nodes**{size} points; at "
+                f"most {LARGEST_PRODUCT_RULE} are covered. Fewer distinct projections, or direct simulation"
+            )
         self.dimensions.add(size)
         entries = [node.covariance[i, j] for i in range(size) for j in range(size)]
         self.functions.append(scalar_function(f"covariance_{number}", outside, entries))
@@ -107,7 +123,9 @@ class QuadratureCode:
         lines += [line.replace(" " * 4 * (size + 2), indent, 1) for line in inner]
         return [*lines, f"{indent}total += {weight} * {value}", "    return total"]
 
-    def _density(self, node: Any, number: int, outside: Any, names: Any, bound: list[str], inner: list[str], value: str) -> list[str]:
+    def _density(
+        self, node: Any, number: int, outside: Any, names: Any, bound: list[str], inner: list[str], value: str
+    ) -> list[str]:
         lower, upper = node.lower, node.upper
         limits = [e for e in (lower, upper) if e.is_finite is not False]
         self.functions.append(scalar_function(f"density_{number}", [node.variable, *outside], [node.density]))
@@ -164,8 +182,10 @@ def rules(dimensions: set[int], *, refinement: int = 1) -> tuple[Array, Array, A
 def _refuse_kinks(node: Node) -> None:
     found = [kink for kink in _kinks(node.integrand) if kink.free_symbols & set(node.bound_symbols)]
     if found:
-        raise UnsupportedExpectation(f"the expectation has a kink ({found[0]}), where a Gauss rule converges erratically; state a "
-                                     f"smooth activation (tanh, erf, softplus), or simulate directly")
+        raise UnsupportedExpectation(
+            f"the expectation has a kink ({found[0]}), where a Gauss rule converges erratically; state a "
+            f"smooth activation (tanh, erf, softplus), or simulate directly"
+        )
 
 
 def _kinks(expression: Any) -> list[Expr]:

@@ -40,6 +40,7 @@ from numerics.kernel import guarded
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+
 def _jit(forceinline: bool) -> Callable[[Function], Function]:
     """njit with a disk cache if there is a place for one."""
 

@@ -27,11 +27,20 @@ def versions() -> str:
 
 
 def dataset(
-    variables: Mapping[str, NDArray[Any]], times: NDArray[np.float64], *, clock: Clock, replicas: bool, attributes: Mapping[str, Any],
+    variables: Mapping[str, NDArray[Any]],
+    times: NDArray[np.float64],
+    *,
+    clock: Clock,
+    replicas: bool,
+    attributes: Mapping[str, Any],
 ) -> xr.Dataset:
     """A dataset over time (and replica), with the clock as unit of the time axis; text and numbers as attributes."""
     dimensions = ("replica", "time") if replicas else ("time",)
     data = {name: (dimensions, values, {"units": "1"}) for name, values in variables.items()}
     result = xr.Dataset(data, coords={"time": ("time", times, {"units": str(clock), "long_name": "time"})})
-    result.attrs = {"clock": str(clock), "versions": versions(), **{k: v for k, v in attributes.items() if v is not None}}
+    result.attrs = {
+        "clock": str(clock),
+        "versions": versions(),
+        **{k: v for k, v in attributes.items() if v is not None},
+    }
     return result

@@ -66,14 +66,34 @@ def simulate(
     dimension = _dimension(model, statistics, values)
     run = _Run(model, algorithm, values, dimension)
     program = sgd_program(model, algorithm, statistics, values)
-    began = build_start(model, program.signals, at_rest(statistics, velocities(model, algorithm)), start, values, dimension, replicas, seed)
+    began = build_start(
+        model,
+        program.signals,
+        at_rest(statistics, velocities(model, algorithm)),
+        start,
+        values,
+        dimension,
+        replicas,
+        seed,
+    )
     record, elapsed = _recorded_steps(times, until, unit, run)
     out, stopped = _run_replicas(program, run, began, record, replicas, seed, threads)
-    result = dataset({name: out[:, :, index] for index, name in enumerate(statistics)}, elapsed, clock=unit, replicas=True,
-                     attributes={
-                         "title": "direct SGD", "seed": seed, "replicas": replicas, "model_hash": content_hash((model, algorithm)),
-                         "conventions": "; ".join(algorithm.conventions()), "sampling": str(run.mode),
-                         "at": ", ".join(f"{k}={v:g}" for k, v in values.items()), "algorithm": repr(algorithm)})
+    result = dataset(
+        {name: out[:, :, index] for index, name in enumerate(statistics)},
+        elapsed,
+        clock=unit,
+        replicas=True,
+        attributes={
+            "title": "direct SGD",
+            "seed": seed,
+            "replicas": replicas,
+            "model_hash": content_hash((model, algorithm)),
+            "conventions": "; ".join(algorithm.conventions()),
+            "sampling": str(run.mode),
+            "at": ", ".join(f"{k}={v:g}" for k, v in values.items()),
+            "algorithm": repr(algorithm),
+        },
+    )
     result["diverged"] = ("replica", stopped >= 0)
     result["diverged_step"] = ("replica", stopped)
     return result
@@ -87,15 +107,22 @@ class _Run:
         self.mode = algorithm.sampling_for(model.data_count)
         self.rate = self.number(algorithm.learning_rate)
         if self.rate <= 0:
-            raise InvalidAlgorithm(f"learning_rate = {algorithm.learning_rate} is {self.rate:g} at these values; it must be positive")
+            raise InvalidAlgorithm(
+                f"learning_rate = {algorithm.learning_rate} is {self.rate:g} at these values; it must be positive"
+            )
         self.batch = whole_number(self.number(algorithm.batch_size), "batch_size")
         samples = model.data_count if model.data_count is not None else algorithm.samples
         self.count = 0 if samples is None else whole_number(self.number(sympy.sympify(samples)), "samples")
         self._check_numbers()
-        if self.mode in (Sampling.WITHOUT_REPLACEMENT, Sampling.RESHUFFLED, Sampling.CYCLIC) and self.batch > self.count:
+        if (
+            self.mode in (Sampling.WITHOUT_REPLACEMENT, Sampling.RESHUFFLED, Sampling.CYCLIC)
+            and self.batch > self.count
+        ):
             raise InvalidAlgorithm(f"a batch of {self.batch} is larger than the data set of {self.count}")
         if self.mode in (Sampling.RESHUFFLED, Sampling.CYCLIC) and self.count % self.batch:
-            raise InvalidAlgorithm(f"sampling={self.mode} needs a data set ({self.count}) that is a multiple of the batch ({self.batch})")
+            raise InvalidAlgorithm(
+                f"sampling={self.mode} needs a data set ({self.count}) that is a multiple of the batch ({self.batch})"
+            )
 
     def number(self, expression: Expr) -> float:
         """The value of an expression of the hyperparameters."""
@@ -108,12 +135,21 @@ class _Run:
         """State the algorithm again with numbers for its symbols: the statement refuses what is impossible."""
         algorithm = self.algorithm
         momentum, decay, proximal, mode = algorithm.momentum, algorithm.weight_decay, algorithm.proximal, self.mode
-        SGD(self.rate, batch_size=self.batch, temperature=self.number(algorithm.temperature), constraint=algorithm.constraint,
+        SGD(
+            self.rate,
+            batch_size=self.batch,
+            temperature=self.number(algorithm.temperature),
+            constraint=algorithm.constraint,
             momentum=None if momentum is None else type(momentum)(sympy.Float(self.number(momentum.beta))),
-            weight_decay=DecoupledDecay(sympy.Float(self.number(decay.rate))) if isinstance(decay, DecoupledDecay) else self.number(decay),
+            weight_decay=DecoupledDecay(sympy.Float(self.number(decay.rate)))
+            if isinstance(decay, DecoupledDecay)
+            else self.number(decay),
             proximal=None if proximal is None else SoftThreshold(sympy.Float(self.number(proximal.strength))),
             samples=None if algorithm.samples is None else self.count,
-            sampling=type(mode)(*map(self.number, mode.content())) if isinstance(mode, (Bernoulli, Persistent)) else None)
+            sampling=type(mode)(*map(self.number, mode.content()))
+            if isinstance(mode, (Bernoulli, Persistent))
+            else None,
+        )
 
     def settings(self) -> Array:
         """The numbers in the order of `numerics.templates.sgd.SETTINGS`."""
@@ -127,10 +163,23 @@ class _Run:
             switch_on = rate / self.number(self.mode.persistence_time)
             switch_off = switch_on * (1 - fraction) / fraction
             if switch_on > 1 or switch_off > 1:
-                raise InvalidAlgorithm(f"{self.mode} at learning_rate={rate:g} needs switching probabilities {switch_on:g} and "
-                                       f"{switch_off:g}; raise tau so that both are at most 1")
-        return np.array([rate, beta, self.number(algorithm.coupled_decay), 1 - rate * self.number(algorithm.decoupled_decay),
-                         np.sqrt(2 * rate * self.number(algorithm.temperature)), threshold, fraction, switch_on, switch_off])
+                raise InvalidAlgorithm(
+                    f"{self.mode} at learning_rate={rate:g} needs switching probabilities {switch_on:g} and "
+                    f"{switch_off:g}; raise tau so that both are at most 1"
+                )
+        return np.array(
+            [
+                rate,
+                beta,
+                self.number(algorithm.coupled_decay),
+                1 - rate * self.number(algorithm.decoupled_decay),
+                np.sqrt(2 * rate * self.number(algorithm.temperature)),
+                threshold,
+                fraction,
+                switch_on,
+                switch_off,
+            ]
+        )
 
     def step_length(self, unit: Clock) -> float:
         """How far the clock moves in one step."""
@@ -140,25 +189,35 @@ class _Run:
             return self.rate
         if unit == Clock.STEPS_PER_DIMENSION:
             if not self.model.vectors:
-                raise InvalidRequest("the clock counts steps / n, but the model has no vectors and so no n; use another clock")
+                raise InvalidRequest(
+                    "the clock counts steps / n, but the model has no vectors and so no n; use another clock"
+                )
             return 1.0 / self.dimension
         if not self.count:
             raise InvalidRequest("the clock counts epochs, but there is no fixed data set; use another clock")
         if self.mode == Sampling.FULL_BATCH:
             return 1.0
-        fraction = self.number(self.mode.fraction) if isinstance(self.mode, (Bernoulli, Persistent)) else self.batch / self.count
+        fraction = (
+            self.number(self.mode.fraction)
+            if isinstance(self.mode, (Bernoulli, Persistent))
+            else self.batch / self.count
+        )
         return fraction
 
 
 def _observed(model: Model, observe: Any, clock: Clock | None) -> tuple[dict[str, Expr], Clock]:
     if isinstance(observe, Equations):
         if not observe.statistics:
-            raise InvalidRequest(f"observe={type(observe).__name__} carries no statistics; give observe={{'name': expression}}")
+            raise InvalidRequest(
+                f"observe={type(observe).__name__} carries no statistics; give observe={{'name': expression}}"
+            )
         return {name: sympy.sympify(value) for name, value in observe.statistics.items()}, clock or observe.clock
     if not isinstance(observe, Mapping) or not observe:
         raise InvalidRequest("observe takes equations, or a dictionary name -> expression")
     if clock is None:
-        raise InvalidRequest("observe is a dictionary, so the clock is not known; give clock=Clock.STEPS or another Clock")
+        raise InvalidRequest(
+            "observe is a dictionary, so the clock is not known; give clock=Clock.STEPS or another Clock"
+        )
     statistics = {str(name): sympy.sympify(value) for name, value in observe.items()}
     taken = {item.name: item for item in (*model.parameters, *model.random, *model.vectors)}
     for name, value in statistics.items():
@@ -166,9 +225,13 @@ def _observed(model: Model, observe: Any, clock: Clock | None) -> tuple[dict[str
             raise DuplicateName(f"the statistic {name!r} carries a name that every result uses itself; rename it")
         if name in taken and taken[name] != value:
             raise DuplicateName(f"the statistic {name!r} carries the name of {taken[name]!r} of the model; rename it")
-        strangers = sorted((value.atoms(Vector) & set(model.data_vectors)) | (value.free_symbols & set(model.random)), key=str)
+        strangers = sorted(
+            (value.atoms(Vector) & set(model.data_vectors)) | (value.free_symbols & set(model.random)), key=str
+        )
         if strangers:
-            raise UnknownSymbol(f"statistic {name!r} holds the random {strangers[0]}; statistics are functions of the parameters")
+            raise UnknownSymbol(
+                f"statistic {name!r} holds the random {strangers[0]}; statistics are functions of the parameters"
+            )
     return statistics, clock
 
 
@@ -188,7 +251,10 @@ def _needed(model: Model, algorithm: SGD, statistics: Mapping[str, Expr], start:
     found: set[Any] = set(model.hyperparameters) | set(model.dimensions) | set(algorithm.free_symbols)
     found |= {s for law in start.values() if isinstance(law, Law) for s in law.free_symbols}
     for expression in statistics.values():
-        found |= {s for s in expression.free_symbols if isinstance(s, Symbol)} - {*model.parameters, *velocities(model, algorithm)}
+        found |= {s for s in expression.free_symbols if isinstance(s, Symbol)} - {
+            *model.parameters,
+            *velocities(model, algorithm),
+        }
         found |= {s for v in expression.atoms(Vector) for s in v.dimension.free_symbols}
     return sorted(found - set(model.random) - set(model.parameters), key=str)
 
@@ -197,21 +263,29 @@ def _check_data(model: Model, values: Mapping[Expr, float]) -> None:
     """What the values make of the data: possible laws, the widths of the arrays, one data set."""
     for symbol, width in model.known_dimensions.items():
         if values.get(symbol, width) != width:
-            raise InvalidRequest(f"at={{{symbol}: {values[symbol]:g}}}: the data array has {width} columns, so {symbol} is {width}")
+            raise InvalidRequest(
+                f"at={{{symbol}: {values[symbol]:g}}}: the data array has {width} columns, so {symbol} is {width}"
+            )
     numbers = {symbol: simple_rational(sympy.Float(value, 17)) for symbol, value in values.items()}
     for _, law in model.data:
         if isinstance(law, Law):
             law.substitute({s: numbers[s] for s in law.free_symbols})  # raises InvalidLaw
     sets = [names for names, law in model.data if hasattr(law, "arrays")]
     if len(sets) > 1:
-        raise InvalidData(f"{' and '.join(map(str, sets))} are given data sets of their own, which are independent by law, but SGD visits "
-                          f"rows of one data set; give the columns together, as in data={{(x, y): Empirical(X, Y)}}")
+        raise InvalidData(
+            f"{' and '.join(map(str, sets))} are given data sets of their own, which are independent by law, but SGD visits "
+            f"rows of one data set; give the columns together, as in data={{(x, y): Empirical(X, Y)}}"
+        )
 
 
 def _dimension(model: Model, statistics: Mapping[str, Expr], values: Mapping[Expr, float]) -> int:
     vectors = set(model.vectors) | {v for e in statistics.values() for v in e.atoms(Vector)}
-    sizes = {whole_number(float(v.dimension.xreplace({k: sympy.Float(x, 17) for k, x in values.items()})), f"the dimension of {v}")
-             for v in vectors}
+    sizes = {
+        whole_number(
+            float(v.dimension.xreplace({k: sympy.Float(x, 17) for k, x in values.items()})), f"the dimension of {v}"
+        )
+        for v in vectors
+    }
     if len(sizes) > 1:
         raise InvalidRequest(f"the vectors have different dimensions {sorted(sizes)}; simulate covers one dimension")
     return sizes.pop() if sizes else 1
@@ -220,18 +294,34 @@ def _dimension(model: Model, statistics: Mapping[str, Expr], values: Mapping[Exp
 def _recorded_steps(times: Any, until: float, unit: Clock, run: _Run) -> tuple[NDArray[np.int64], Array]:
     length = run.step_length(unit)
     wanted = np.linspace(0.0, until, 41) if times is None else np.asarray(times, dtype=float)
-    if wanted.ndim != 1 or wanted.size == 0 or not np.isfinite(wanted).all() or (wanted < 0).any() or (wanted > until * (1 + 1e-9)).any():
+    if (
+        wanted.ndim != 1
+        or wanted.size == 0
+        or not np.isfinite(wanted).all()
+        or (wanted < 0).any()
+        or (wanted > until * (1 + 1e-9)).any()
+    ):
         raise InvalidRequest(f"times must be numbers in [0, until={until:g}], got {times!r}")
     steps = np.unique(np.rint(wanted / length).astype(np.int64))
     if steps[-1] == 0 < wanted.max():
-        raise InvalidRequest(f"the last recorded time {wanted.max():g} is less than one step ({length:g} in units of the clock)")
+        raise InvalidRequest(
+            f"the last recorded time {wanted.max():g} is less than one step ({length:g} in units of the clock)"
+        )
     if steps[-1] >= 2**32:
-        raise InvalidRequest(f"{steps[-1]} steps are more than the random-number counter holds (2**32); raise the learning rate")
+        raise InvalidRequest(
+            f"{steps[-1]} steps are more than the random-number counter holds (2**32); raise the learning rate"
+        )
     return steps, np.asarray(steps * length, dtype=np.float64)
 
 
 def _run_replicas(
-    program: SgdProgram, run: _Run, start: Start, record: NDArray[np.int64], replicas: int, seed: int, threads: int | None
+    program: SgdProgram,
+    run: _Run,
+    start: Start,
+    record: NDArray[np.int64],
+    replicas: int,
+    seed: int,
+    threads: int | None,
 ) -> tuple[Array, NDArray[np.int64]]:
     hyper = np.array([run.values[symbol] for symbol in program.hyperparameters], dtype=float)
     sets, columns = _data_set(program, run, start, hyper, seed)
@@ -244,8 +334,22 @@ def _run_replicas(
         vectors = start.vectors[replica if len(start.vectors) > 1 else 0]
         scalars = start.scalars[replica if len(start.scalars) > 1 else 0]
         stopped[replica] = program.kernel(
-            key, 0, replica, hyper, settings, run.batch, run.count, np.ascontiguousarray(vectors), np.ascontiguousarray(scalars),
-            start.signals, *sets, columns, *program.tables.values(), record, out[replica])
+            key,
+            0,
+            replica,
+            hyper,
+            settings,
+            run.batch,
+            run.count,
+            np.ascontiguousarray(vectors),
+            np.ascontiguousarray(scalars),
+            start.signals,
+            *sets,
+            columns,
+            *program.tables.values(),
+            record,
+            out[replica],
+        )
 
     one(0)  # compiles, or loads machine code, before the threads start
     workers = threads or os.cpu_count() or 1
@@ -259,14 +363,16 @@ def _data_set(program: SgdProgram, run: _Run, start: Start, hyper: Array, seed: 
     if program.fill is not None:
         sets = [np.empty((run.count, run.dimension)) for _ in program.set_vectors]
         columns = np.empty((run.count, len(program.set_scalars)))
-        program.fill(np.uint64(seed), 0, hyper, run.dimension, run.count, start.signals, *sets, columns, *program.tables.values())
+        program.fill(
+            np.uint64(seed), 0, hyper, run.dimension, run.count, start.signals, *sets, columns, *program.tables.values()
+        )
         return sets, columns
     arrays: dict[Any, Array] = {}
     for names, law in run.model.data:
         if hasattr(law, "arrays"):
-            arrays.update({name: np.ascontiguousarray(array, dtype=float) for name, array in zip(names, law.arrays, strict=True)})
+            arrays.update(
+                {name: np.ascontiguousarray(array, dtype=float) for name, array in zip(names, law.arrays, strict=True)}
+            )
     sets = [arrays[vector].reshape(run.count, -1) for vector in program.set_vectors]
     scalars = [arrays[symbol].reshape(run.count) for symbol in program.set_scalars]
     return sets, np.ascontiguousarray(np.stack(scalars, axis=1) if scalars else np.zeros((1, 0)))
-
-

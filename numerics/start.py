@@ -40,8 +40,14 @@ class Start:
 
 
 def build_start(
-    model: Model, signals: Sequence[Vector], statistics: Mapping[str, Expr], start: Mapping[Any, Any], values: Mapping[Expr, float],
-    dimension: int, replicas: int, seed: int,
+    model: Model,
+    signals: Sequence[Vector],
+    statistics: Mapping[str, Expr],
+    start: Mapping[Any, Any],
+    values: Mapping[Expr, float],
+    dimension: int,
+    replicas: int,
+    seed: int,
 ) -> Start:
     """Vectors with the inner products that `start`, `statistics` and `model.fixed` determine.
 
@@ -58,8 +64,11 @@ def build_start(
     trained = model.vector_parameters
     spread = {v for v in trained if v in keyed and (isinstance(keyed[v], Law) or np.ndim(keyed[v]) == 2)}
     count = replicas if spread else 1
-    given = {v: _entries(v, keyed[v], dimension, count if v in spread else 1, seed, 2 * position + 1, values)
-             for position, v in enumerate((*trained, *signals)) if v in keyed}
+    given = {
+        v: _entries(v, keyed[v], dimension, count if v in spread else 1, seed, 2 * position + 1, values)
+        for position, v in enumerate((*trained, *signals))
+        if v in keyed
+    }
     arrays = {v: rows[0] for v, rows in given.items() if v not in spread}
     shared = [*arrays, *(v for v in (*trained, *signals) if v not in given)]
     gram = _gram(model, shared, arrays, spread, statistics, keyed, values, scalars)
@@ -76,11 +85,21 @@ def build_start(
 def at_rest(statistics: Mapping[str, Expr], velocities: Iterable[Any]) -> dict[str, Expr]:
     """The statistics at the start, where every momentum buffer is empty."""
     moving = set(velocities)
-    return {name: expression.xreplace({atom: sympy.S.Zero for atom in expression.atoms(InnerProduct, Symbol)
-                                       if atom in moving or moving & set(atom.args)}) for name, expression in statistics.items()}
+    return {
+        name: expression.xreplace(
+            {
+                atom: sympy.S.Zero
+                for atom in expression.atoms(InnerProduct, Symbol)
+                if atom in moving or moving & set(atom.args)
+            }
+        )
+        for name, expression in statistics.items()
+    }
 
 
-def _resolve_keys(model: Model, signals: Sequence[Vector], statistics: Mapping[str, Expr], start: Mapping[Any, Any]) -> dict[Any, Any]:
+def _resolve_keys(
+    model: Model, signals: Sequence[Vector], statistics: Mapping[str, Expr], start: Mapping[Any, Any]
+) -> dict[Any, Any]:
     """Keys of `start` as statistic names (str), inner products, vectors or scalar symbols of the model."""
     vectors = {v.name: v for v in (*model.vector_parameters, *signals)}
     scalars = {s.name: s for s in model.scalar_parameters}
@@ -102,13 +121,20 @@ def _resolve_keys(model: Model, signals: Sequence[Vector], statistics: Mapping[s
             resolved[vectors[name]] = value
         else:
             known = [*statistics, *scalars, *vectors]
-            raise UnknownValue(f"start={{{key}: ...}}: there is no statistic, parameter or vector of that name; known are "
-                               f"{', '.join(known)}")
+            raise UnknownValue(
+                f"start={{{key}: ...}}: there is no statistic, parameter or vector of that name; known are "
+                f"{', '.join(known)}"
+            )
     return resolved
 
 
 def _scalars(
-    model: Model, keyed: Mapping[Any, Any], statistics: Mapping[str, Expr], values: Mapping[Expr, float], replicas: int, seed: int
+    model: Model,
+    keyed: Mapping[Any, Any],
+    statistics: Mapping[str, Expr],
+    values: Mapping[Expr, float],
+    replicas: int,
+    seed: int,
 ) -> Array:
     columns: list[Array] = []
     for index, symbol in enumerate(model.scalar_parameters):
@@ -117,8 +143,10 @@ def _scalars(
             named = [name for name, expression in statistics.items() if expression == symbol and name in keyed]
             value = keyed[named[0]] if named else None
         if value is None:
-            raise MissingValue(f"start needs a value for the parameter {symbol}: start={{{symbol}: 0.0}} or a law, "
-                               f"start={{{symbol}: Normal()}}")
+            raise MissingValue(
+                f"start needs a value for the parameter {symbol}: start={{{symbol}: 0.0}} or a law, "
+                f"start={{{symbol}: Normal()}}"
+            )
         columns.append(_column(symbol, value, replicas, seed, index, values))
     size = max((column.size for column in columns), default=1)
     return np.stack([np.broadcast_to(column, (size,)) for column in columns], axis=1) if columns else np.zeros((1, 0))
@@ -130,9 +158,13 @@ def _column(symbol: Symbol, value: Any, replicas: int, seed: int, index: int, va
     try:
         array = np.atleast_1d(np.asarray(value, dtype=float))
     except (TypeError, ValueError):
-        raise ValuesError(f"start={{{symbol}: {value!r}}}: expected a number, an array over replicas, or a law") from None
+        raise ValuesError(
+            f"start={{{symbol}: {value!r}}}: expected a number, an array over replicas, or a law"
+        ) from None
     if array.shape not in ((1,), (replicas,)):
-        raise ValuesError(f"start={{{symbol}: array of shape {array.shape}}}: expected one number or {replicas}, one per replica")
+        raise ValuesError(
+            f"start={{{symbol}: array of shape {array.shape}}}: expected one number or {replicas}, one per replica"
+        )
     if not np.isfinite(array).all():
         raise ValuesError(f"start={{{symbol}: ...}} is not finite")
     return array
@@ -146,10 +178,14 @@ def _entries(
     try:
         array = np.asarray(value, dtype=float)
     except (TypeError, ValueError):
-        raise ValuesError(f"start={{{vector}: {value!r}}}: expected an array of {dimension} numbers, or a law") from None
+        raise ValuesError(
+            f"start={{{vector}: {value!r}}}: expected an array of {dimension} numbers, or a law"
+        ) from None
     if array.shape not in ((dimension,), (replicas, dimension)) or not np.isfinite(array).all():
-        raise ValuesError(f"start={{{vector}: array of shape {array.shape}}}: expected {dimension} finite numbers, or one such row "
-                          f"for each of {replicas} replicas")
+        raise ValuesError(
+            f"start={{{vector}: array of shape {array.shape}}}: expected {dimension} finite numbers, or one such row "
+            f"for each of {replicas} replicas"
+        )
     return np.broadcast_to(array, (replicas, dimension))
 
 
@@ -159,12 +195,16 @@ def _entries(
 def _scalar_law(owner: Any, law: Law, values: Mapping[Expr, float]) -> Law:
     """The law with numbers for its symbols, if it is one of a single number."""
     if not law.is_scalar:
-        raise ValuesError(f"start={{{owner}: {law}}}: expected the law of one number, this one has {law.size} slots of kinds "
-                          f"{', '.join(law.slots)}")
+        raise ValuesError(
+            f"start={{{owner}: {law}}}: expected the law of one number, this one has {law.size} slots of kinds "
+            f"{', '.join(law.slots)}"
+        )
     numbers = {s: sympy.Float(values[s], 17) for s in law.free_symbols if s in values}
     missing = sorted(map(str, set(law.free_symbols) - set(numbers)))
     if missing:
-        raise MissingValue(f"start={{{owner}: {law}}} needs a value for {', '.join(missing)}; give it as at={{{missing[0]}: ...}}")
+        raise MissingValue(
+            f"start={{{owner}: {law}}} needs a value for {', '.join(missing)}; give it as at={{{missing[0]}: ...}}"
+        )
     return law.substitute(numbers)
 
 
@@ -228,8 +268,14 @@ def _standard_draws(standard: Any, count: int, generator: np.random.Generator) -
 
 
 def _gram(
-    model: Model, vectors: Sequence[Vector], arrays: Mapping[Vector, Array], spread: set[Vector], statistics: Mapping[str, Expr],
-    keyed: Mapping[Any, Any], values: Mapping[Expr, float], scalars: Array,
+    model: Model,
+    vectors: Sequence[Vector],
+    arrays: Mapping[Vector, Array],
+    spread: set[Vector],
+    statistics: Mapping[str, Expr],
+    keyed: Mapping[Any, Any],
+    values: Mapping[Expr, float],
+    scalars: Array,
 ) -> Array:
     """The Gram matrix of the vectors that all replicas share; every value that the user gave is used or refused."""
     pairs = [InnerProduct(a, b) for i, a in enumerate(vectors) for b in vectors[i:]]
@@ -251,19 +297,29 @@ def _gram(
             continue  # a parameter that is given under the name of its statistic
         loose = sorted((expression.atoms(Vector) & spread) | (expression.free_symbols & varying), key=str)
         if loose:
-            raise ValuesError(f"start={{{label}: {value}}}: {loose[0]} differs from replica to replica, so this value follows from "
-                              f"it; drop one of the two")
+            raise ValuesError(
+                f"start={{{label}: {value}}}: {loose[0]} differs from replica to replica, so this value follows from "
+                f"it; drop one of the two"
+            )
         equations[f"start[{label}]"] = expression.xreplace(numbers) - _real(value, f"start[{label}]")
-    known: dict[Expr, Expr] = {InnerProduct(a, b): sympy.Float(float(arrays[a] @ arrays[b]), 17) for a in arrays for b in arrays}
+    known: dict[Expr, Expr] = {
+        InnerProduct(a, b): sympy.Float(float(arrays[a] @ arrays[b]), 17) for a in arrays for b in arrays
+    }
     solve_entries(equations, known, set(pairs))
     missing = [product for product in pairs if product not in known]
     if missing:
         listed = ", ".join(map(str, missing))
-        free = [v for v in model.vector_parameters if v not in arrays and any(product.involves(v) for product in missing)]
+        free = [
+            v for v in model.vector_parameters if v not in arrays and any(product.involves(v) for product in missing)
+        ]
         remedy = f", or give a vector a law, as in start={{{free[0]}: Normal()}}" if free else ""
-        raise StartUnderdetermined(missing, f"statistics, fixed and start leave {listed} open; give them, as in start={{"
-                                   f"{missing[0]}: 0.0}}{remedy}")
-    return np.array([[float(known[InnerProduct(a, b)]) for b in vectors] for a in vectors]).reshape(len(vectors), len(vectors))
+        raise StartUnderdetermined(
+            missing,
+            f"statistics, fixed and start leave {listed} open; give them, as in start={{{missing[0]}: 0.0}}{remedy}",
+        )
+    return np.array([[float(known[InnerProduct(a, b)]) for b in vectors] for a in vectors]).reshape(
+        len(vectors), len(vectors)
+    )
 
 
 def _real(value: Any, what: str) -> Expr:
@@ -293,7 +349,9 @@ def solve_entries(equations: dict[str, Expr], known: dict[Expr, Expr], entries: 
             progress = True
             if not unknown:
                 if not abs(float(reduced)) <= 1e-9 * max(1.0, size):
-                    raise ImpossibleStart(float("nan"), f"{name} has a value that contradicts the others by {abs(float(reduced)):.3g}")
+                    raise ImpossibleStart(
+                        float("nan"), f"{name} has a value that contradicts the others by {abs(float(reduced)):.3g}"
+                    )
                 continue
             known[unknown[0]] = _root(reduced, unknown[0], name)
         progress = progress or _solve_linear(equations, known, entries)
@@ -309,8 +367,11 @@ def _root(equation: Expr, unknown: Expr, name: str) -> Expr:
     if isinstance(unknown, InnerProduct) and unknown.left == unknown.right:
         solutions = [s for s in solutions if s >= 0] or solutions
     if len(solutions) != 1:
-        raise ImpossibleStart(float("nan"), f"{name} does not determine {unknown} ({len(solutions)} real solutions found); give "
-                              f"{unknown} itself in start")
+        raise ImpossibleStart(
+            float("nan"),
+            f"{name} does not determine {unknown} ({len(solutions)} real solutions found); give "
+            f"{unknown} itself in start",
+        )
     return solutions[0]
 
 
@@ -319,15 +380,22 @@ def _solve_linear(equations: dict[str, Expr], known: dict[Expr, Expr], entries: 
     reduced = {name: equation.xreplace(known) for name, equation in equations.items()}
     unknown = sorted({entry for equation in reduced.values() for entry in entries if equation.has(entry)}, key=str)
     dummies = {entry: sympy.Dummy(real=True) for entry in unknown}
-    polynomials = [sympy.Poly(e.xreplace(dummies), *dummies.values()) for e in reduced.values()
-                   if e.xreplace(dummies).is_polynomial(*dummies.values())]
+    polynomials = [
+        sympy.Poly(e.xreplace(dummies), *dummies.values())
+        for e in reduced.values()
+        if e.xreplace(dummies).is_polynomial(*dummies.values())
+    ]
     linear = [p for p in polynomials if p.total_degree() == 1]
     if not linear:
         return False
     matrix = np.array([[float(p.coeff_monomial(d)) for d in dummies.values()] for p in linear])
     solution, _, rank, _ = np.linalg.lstsq(matrix, np.array([-float(p.coeff_monomial(1)) for p in linear]), rcond=None)
     null_space = np.linalg.svd(matrix)[2][rank:]
-    found = {entry: sympy.Float(float(solution[i]), 17) for i, entry in enumerate(unknown) if np.all(np.abs(null_space[:, i]) < 1e-9)}
+    found = {
+        entry: sympy.Float(float(solution[i]), 17)
+        for i, entry in enumerate(unknown)
+        if np.all(np.abs(null_space[:, i]) < 1e-9)
+    }
     known.update(found)
     return bool(found)
 
@@ -342,17 +410,22 @@ def _realise(
     eigenvalue = float(np.linalg.eigvalsh(gram)[0])
     if eigenvalue < -1e-10 * scale:
         names = ", ".join(map(str, vectors))
-        raise ImpossibleStart(eigenvalue, f"no vectors {names} have the inner products asked for: their Gram matrix\n{gram}\nhas the "
-                              f"eigenvalue {eigenvalue:.6g}; check the start against |<a, b>|^2 <= <a, a> <b, b>")
+        raise ImpossibleStart(
+            eigenvalue,
+            f"no vectors {names} have the inner products asked for: their Gram matrix\n{gram}\nhas the "
+            f"eigenvalue {eigenvalue:.6g}; check the start against |<a, b>|^2 <= <a, a> <b, b>",
+        )
     given = np.array([arrays[v] for v in vectors[: len(arrays)]]).reshape(len(arrays), dimension)
     # coefficients of the given arrays in each further vector, then what is orthogonal to all of them
-    cross = gram[len(arrays):, : len(arrays)]
+    cross = gram[len(arrays) :, : len(arrays)]
     weights = cross @ np.linalg.pinv(gram[: len(arrays), : len(arrays)], rcond=1e-13, hermitian=True)
-    across = _pivoted_cholesky(gram[len(arrays):, len(arrays):] - weights @ cross.T, 1e-14 * scale)
+    across = _pivoted_cholesky(gram[len(arrays) :, len(arrays) :] - weights @ cross.T, 1e-14 * scale)
     rank, occupied = across.shape[1], int(np.linalg.matrix_rank(given)) if len(arrays) else 0
     if rank + occupied > dimension:
-        raise ImpossibleStart(eigenvalue, f"{rank + occupied} independent vectors do not fit into dimension {dimension}; raise the "
-                              f"dimension")
+        raise ImpossibleStart(
+            eigenvalue,
+            f"{rank + occupied} independent vectors do not fit into dimension {dimension}; raise the dimension",
+        )
     columns = np.empty((rank, dimension))
     for index in range(rank):
         fill_normals(columns[index], seed, index, 0, 0, int(Purpose.FRAME))
@@ -362,7 +435,7 @@ def _realise(
             columns -= (columns @ basis.T) @ basis
     frame, triangle = np.linalg.qr(columns.T)
     built = weights @ given + across @ (frame * np.sign(np.diag(triangle))).T
-    return {**arrays, **dict(zip(vectors[len(arrays):], built, strict=True))}
+    return {**arrays, **dict(zip(vectors[len(arrays) :], built, strict=True))}
 
 
 def _pivoted_cholesky(gram: Array, tolerance: float) -> Array:

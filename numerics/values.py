@@ -13,7 +13,9 @@ from sympy import Expr
 from theory.errors import MissingValue, UnknownValue, ValuesError
 
 
-def numbers_for(needed: Iterable[Expr], at: Mapping[Any, Any], where: str, *, optional: Iterable[Expr] = ()) -> dict[Expr, float]:
+def numbers_for(
+    needed: Iterable[Expr], at: Mapping[Any, Any], where: str, *, optional: Iterable[Expr] = ()
+) -> dict[Expr, float]:
     """The value of every needed symbol as a float, in the order of `needed`.
 
     Keys of `at` are symbols, inner products or their names. Raises `MissingValue` and `UnknownValue`, each naming all that is
@@ -26,8 +28,10 @@ def numbers_for(needed: Iterable[Expr], at: Mapping[Any, Any], where: str, *, op
     for key, value in at.items():
         symbol = known.get(str(key))
         if symbol is None:
-            raise UnknownValue(f"at={{{key}: {value}}}: {where} has no symbol {key}{_nearest(str(key), known)}; it needs values for "
-                               f"{', '.join(map(str, wanted)) or 'nothing'}")
+            raise UnknownValue(
+                f"at={{{key}: {value}}}: {where} has no symbol {key}{_nearest(str(key), known)}; it needs values for "
+                f"{', '.join(map(str, wanted)) or 'nothing'}"
+            )
         given[symbol] = _number(symbol, value)
     missing = [symbol for symbol in wanted if symbol not in given]
     if missing:
@@ -48,8 +52,12 @@ def _number(symbol: Expr, value: Any) -> float:
         raise ValuesError(f"at={{{symbol}: {value!r}}}: the value must be a real number") from None
     if not math.isfinite(number):
         raise ValuesError(f"at={{{symbol}: {value!r}}}: the value must be finite")
-    for name, holds in (("positive", number > 0), ("nonnegative", number >= 0), ("negative", number < 0),
-                        ("integer", number == int(number))):
+    for name, holds in (
+        ("positive", number > 0),
+        ("nonnegative", number >= 0),
+        ("negative", number < 0),
+        ("integer", number == int(number)),
+    ):
         if getattr(symbol, f"is_{name}", None) and not holds:
             raise ValuesError(f"at={{{symbol}: {value!r}}}: the symbol {symbol} is declared {name}")
     return number

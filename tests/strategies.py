@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import sympy
-from hypothesis import assume, settings
-from hypothesis import strategies as st
+from hypothesis import assume, settings, strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 from sympy import Expr, Rational
 
@@ -74,7 +73,9 @@ def vector_expressions(pool: Sequence[Vector] = (*TRAINED, *SIGNALS)) -> SearchS
 
 def polynomials(generators: Sequence[Expr], max_terms: int = 3, max_factors: int = 3) -> SearchStrategy[Expr]:
     """Polynomials in the given expressions with small rational coefficients."""
-    monomial = st.lists(st.sampled_from(list(generators)), max_size=max_factors).map(lambda factors: sympy.Mul(*factors))
+    monomial = st.lists(st.sampled_from(list(generators)), max_size=max_factors).map(
+        lambda factors: sympy.Mul(*factors)
+    )
     term = st.tuples(coefficients, monomial).map(lambda pair: pair[0] * pair[1])
     return st.lists(term, max_size=max_terms).map(lambda terms: sympy.Add(*terms))
 
@@ -112,7 +113,9 @@ def light_laws() -> SearchStrategy[Law]:
 def laws() -> SearchStrategy[Law]:
     """Laws of one number, heavy tails and mixtures among them."""
     heavy = st.one_of(st.builds(StudentT, positive, coefficients, positive), st.builds(Cauchy, coefficients, positive))
-    mixed = st.tuples(light_laws(), heavy).map(lambda pair: Mixture([(pair[0], Rational(1, 3)), (pair[1], Rational(2, 3))]))
+    mixed = st.tuples(light_laws(), heavy).map(
+        lambda pair: Mixture([(pair[0], Rational(1, 3)), (pair[1], Rational(2, 3))])
+    )
     return st.one_of(light_laws(), heavy, mixed)
 
 
@@ -126,7 +129,9 @@ def vector_models(draw: DrawFn, max_power: int = 2) -> Model:
     random = draw(st.lists(st.sampled_from(RANDOM), min_size=1, unique=True))
     residual: Any = HYPERPARAMETERS[0] * NOISE if draw(st.booleans()) else 0
     for z in random:
-        residual += sum(draw(nonzero) * dot(w, z) for w in trained) - draw(coefficients) * dot(draw(st.sampled_from(SIGNALS)), z)
+        residual += sum(draw(nonzero) * dot(w, z) for w in trained) - draw(coefficients) * dot(
+            draw(st.sampled_from(SIGNALS)), z
+        )
     penalty = draw(dot_polynomials((*trained, SIGNALS[0])))
     loss = residual ** draw(st.integers(1, max_power)) / 2 + penalty
     parameters = [w for w in trained if w in loss.atoms(Vector)]
@@ -190,10 +195,12 @@ def algorithms(draw: DrawFn) -> SGD:
 
 def in_components(expression: Expr, size: int) -> Expr:
     """`expression` with every inner product written out over the entries `w_0`, ..., by the definition."""
-    return expression.xreplace({
-        node: sympy.Add(*(entry(node.left, i) * entry(node.right, i) for i in range(size)))
-        for node in expression.atoms(InnerProduct)
-    })
+    return expression.xreplace(
+        {
+            node: sympy.Add(*(entry(node.left, i) * entry(node.right, i) for i in range(size)))
+            for node in expression.atoms(InnerProduct)
+        }
+    )
 
 
 def entry(vector: Vector, index: int) -> Expr:

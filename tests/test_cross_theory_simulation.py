@@ -40,7 +40,9 @@ def agreement(limit, model, algorithm, *, at, size, start, until, replicas, seed
 
 
 def test_phase_retrieval_follows_its_scaling_limit():
-    model = Model((dot(w, z) ** 2 - dot(v, z) ** 2 - tau * xi) ** 2 / 4, [w], {z: Normal(), xi: Normal()}, {dot(v, v): 1})
+    model = Model(
+        (dot(w, z) ** 2 - dot(v, z) ** 2 - tau * xi) ** 2 / 4, [w], {z: Normal(), xi: Normal()}, {dot(v, v): 1}
+    )
     algorithm = SGD(c / n)
     limit = scaling_limit(model, algorithm, statistics={"m": dot(w, v), "q": dot(w, w)})
     found = agreement(limit, model, algorithm, at={c: 0.15, tau: 0.3}, size=1000, start={"m": 0.4, "q": 0.8}, until=2, replicas=48,
@@ -109,7 +111,9 @@ def test_exact_moments_hold_with_langevin_noise_decay_and_momentum_together():
     algorithm = SGD(eta, momentum=NesterovLookahead(0.5), temperature=0.05, weight_decay=0.1, batch_size=2)
     recurrence = moments(model, algorithm, order=4)
     at = {eta: 0.05, tau: 0.5}
-    simulation = simulate(model, algorithm, at=at, observe=recurrence, start={a: 1.0}, until=60, replicas=8000, seed=107)
+    simulation = simulate(
+        model, algorithm, at=at, observe=recurrence, start={a: 1.0}, until=60, replicas=8000, seed=107
+    )
     found = compare(solve(recurrence, at=at, start={a: 1.0}, until=60), simulation)
     assert found.agrees, found.summary()
 

@@ -53,8 +53,11 @@ class Algebra:
         self.ring: PolyRing = PolyRing(names or ("unused",), self.domain, sympy.polys.orderings.lex)
         self._index = {generator: index for index, generator in enumerate(self.generators)}
         self._protected = frozenset(self.variables)
-        self._protected_parts = frozenset().union(*(variable.free_symbols | {variable} for variable in self.variables)) \
-            if self.variables else frozenset()
+        self._protected_parts = (
+            frozenset().union(*(variable.free_symbols | {variable} for variable in self.variables))
+            if self.variables
+            else frozenset()
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         # SymPy's rings cannot be pickled (their __getstate__ changes the dictionary it iterates over): make a new one
@@ -131,10 +134,12 @@ class Algebra:
         for monomial, coefficient in element.terms():
             factors = [self.generators[i] ** p for i, p in enumerate(monomial) if i >= count and p]
             groups.setdefault(monomial[:count], []).append(sympy.Mul(self.domain.to_sympy(coefficient), *factors))
-        return sympy.Add(*(
-            sympy.Mul(tidy(sympy.Add(*parts)), *(self.variables[i] ** p for i, p in enumerate(powers) if p))
-            for powers, parts in groups.items()
-        ))
+        return sympy.Add(
+            *(
+                sympy.Mul(tidy(sympy.Add(*parts)), *(self.variables[i] ** p for i, p in enumerate(powers) if p))
+                for powers, parts in groups.items()
+            )
+        )
 
     def split(self, element: PolyElement, count: int) -> dict[tuple[int, ...], PolyElement]:
         """`element` by its exponents in the first `count` generators: exponents -> coefficient element."""
@@ -159,7 +164,11 @@ def tidy(expression: Expr) -> Expr:
 
 
 def derive_in_algebra(
-    derivation: Callable[[Algebra], Result], variables: Iterable[Expr], coefficients: Iterable[Expr] = (), *, exact: bool = True
+    derivation: Callable[[Algebra], Result],
+    variables: Iterable[Expr],
+    coefficients: Iterable[Expr] = (),
+    *,
+    exact: bool = True,
 ) -> Result:
     """Run `derivation(algebra)`, restarting with one more coefficient generator whenever one is met.
 

@@ -229,9 +229,13 @@ class SGD(_Choice):
         batch = _number(batch_size, "batch_size")
         _require(batch >= 1, f"batch_size must be at least 1, got {batch_size!r}")
         if batch.is_number and not batch.is_integer:
-            raise InvalidAlgorithm(f"batch_size must be a whole number, got {batch_size!r}; a batch given as a "
-                                   f"fraction of the data is sampling=bernoulli(b)")
-        _expect(momentum, (Momentum, type(None)), "momentum", "HeavyBall(beta), Nesterov(beta), NesterovLookahead(beta)")
+            raise InvalidAlgorithm(
+                f"batch_size must be a whole number, got {batch_size!r}; a batch given as a "
+                f"fraction of the data is sampling=bernoulli(b)"
+            )
+        _expect(
+            momentum, (Momentum, type(None)), "momentum", "HeavyBall(beta), Nesterov(beta), NesterovLookahead(beta)"
+        )
         _expect(constraint, (Sphere, type(None)), "constraint", "Sphere()")
         _expect(proximal, (SoftThreshold, type(None)), "proximal", "SoftThreshold(strength)")
         decay = weight_decay
@@ -249,8 +253,9 @@ class SGD(_Choice):
         for field, value in zip(fields(self), values, strict=True):
             object.__setattr__(self, field.name, value)
         if self.sampling == Sampling.ONLINE and count is not None:
-            raise InvalidAlgorithm(f"sampling=ONLINE draws fresh data, yet samples={count} asks for a fixed data set; "
-                                   f"drop one of the two")
+            raise InvalidAlgorithm(
+                f"sampling=ONLINE draws fresh data, yet samples={count} asks for a fixed data set; drop one of the two"
+            )
         if isinstance(self.sampling, (Bernoulli, Persistent)) and batch != 1:
             raise InvalidAlgorithm(f"{self.sampling} sets the batch by itself; drop batch_size={batch}")
         if self.sampling == Sampling.FULL_BATCH and batch != 1:
@@ -273,31 +278,40 @@ class SGD(_Choice):
         """
         count = self.samples if data_count is None else data_count
         if data_count is not None and self.samples is not None and self.samples != data_count:
-            raise InvalidAlgorithm(f"samples={self.samples} asks for a data set drawn from the law, yet the model holds "
-                                   f"Empirical data of {data_count} samples; drop samples=")
+            raise InvalidAlgorithm(
+                f"samples={self.samples} asks for a data set drawn from the law, yet the model holds "
+                f"Empirical data of {data_count} samples; drop samples="
+            )
         mode = self.sampling
         if mode is None:
             return Sampling.ONLINE if count is None else Sampling.WITH_REPLACEMENT
         if count is None and mode != Sampling.ONLINE:
-            raise InvalidAlgorithm(f"sampling={mode} needs a fixed data set; give Empirical data, or samples=N to draw "
-                                   f"N samples once from the law")
+            raise InvalidAlgorithm(
+                f"sampling={mode} needs a fixed data set; give Empirical data, or samples=N to draw "
+                f"N samples once from the law"
+            )
         if data_count is not None and mode == Sampling.ONLINE:
             mode = Sampling.WITH_REPLACEMENT  # a fresh draw from an empirical law is a draw with replacement
         if mode in (Sampling.WITHOUT_REPLACEMENT, Sampling.RESHUFFLED, Sampling.CYCLIC):
             _require(self.batch_size <= count, f"a batch of {self.batch_size} is larger than the data set of {count}")
         if mode in (Sampling.RESHUFFLED, Sampling.CYCLIC):
             remainder = sympy.Mod(count, self.batch_size)
-            _require(not remainder.is_number or remainder == 0,
-                     f"sampling={mode} cuts the data into equal batches, yet {count} samples are no multiple of "
-                     f"batch_size={self.batch_size}")
+            _require(
+                not remainder.is_number or remainder == 0,
+                f"sampling={mode} cuts the data into equal batches, yet {count} samples are no multiple of "
+                f"batch_size={self.batch_size}",
+            )
         return mode
 
     def conventions(self) -> tuple[str, ...]:
         """What the numbers mean, in words, for every result that comes from this algorithm."""
         lines = ["learning_rate multiplies the batch mean of the per-sample gradient"]
         if self.weight_decay != 0:
-            lines.append("weight decay is decoupled from the gradient" if self.decoupled_decay != 0 else
-                         "weight_decay is the coefficient of theta^2/2 in the loss")
+            lines.append(
+                "weight decay is decoupled from the gradient"
+                if self.decoupled_decay != 0
+                else "weight_decay is the coefficient of theta^2/2 in the loss"
+            )
         if self.momentum is not None:
             lines.append(f"momentum: {type(self.momentum).__doc__}")
         return tuple(lines)
@@ -327,5 +341,3 @@ def _as_sampling(value: Any) -> Sampling | Bernoulli | Persistent | None:
         return value
     names = ", ".join(f"Sampling.{member.name}" for member in Sampling)
     raise InvalidAlgorithm(f"sampling={value!r} is unknown; choose one of {names}, bernoulli(b), persistent(b, tau)")
-
-

@@ -29,8 +29,10 @@ def expand_components(model: Model, dimensions: Mapping[Any, int]) -> Model:
             raise InvalidRequest(f"components({{{symbol}: {sizes[symbol]}}}): the data array fixes {symbol} = {width}")
     unused = sorted((set(sizes) - set(model.dimensions)), key=str)
     if unused:
-        raise InvalidRequest(f"components: {unused[0]} is no dimension of this model; its dimensions are "
-                             f"{', '.join(map(str, model.dimensions)) or 'all numbers already'}")
+        raise InvalidRequest(
+            f"components: {unused[0]} is no dimension of this model; its dimensions are "
+            f"{', '.join(map(str, model.dimensions)) or 'all numbers already'}"
+        )
     entries = {vector: component_symbols(vector, _size(vector, sizes)) for vector in model.vectors}
     _require_new_names(entries, model)
     values = {symbol: sympy.Integer(size) for symbol, size in sizes.items()}
@@ -44,21 +46,31 @@ def expand_components(model: Model, dimensions: Mapping[Any, int]) -> Model:
         else:
             data.update(_expand_law(names, law.substitute(values), entries))
     parameters = [symbol for p in model.parameters for symbol in (entries[p] if isinstance(p, Vector) else (p,))]
-    fixed = {key.xreplace({node: _expand(node, entries) for node in key.atoms(InnerProduct)}): value.xreplace(values)
-             for key, value in model.fixed.items()}
+    fixed = {
+        key.xreplace({node: _expand(node, entries) for node in key.atoms(InnerProduct)}): value.xreplace(values)
+        for key, value in model.fixed.items()
+    }
     return Model(model.loss.xreplace(opaque).xreplace(values), parameters, data, fixed)
 
 
 def _require_new_names(entries: Mapping[Vector, tuple[Symbol, ...]], model: Model) -> None:
     """The names of the entries must not be those of other entries or of the symbols of the model."""
-    owners: dict[str, str] = {symbol.name: f"the symbol {symbol}" for symbol in (
-        *model.scalar_parameters, *model.hyperparameters, *(name for name in model.random if isinstance(name, Symbol)))}
+    owners: dict[str, str] = {
+        symbol.name: f"the symbol {symbol}"
+        for symbol in (
+            *model.scalar_parameters,
+            *model.hyperparameters,
+            *(name for name in model.random if isinstance(name, Symbol)),
+        )
+    }
     for vector, symbols in entries.items():
         for symbol in symbols:
             other = owners.setdefault(symbol.name, f"an entry of {vector}")
             if other != f"an entry of {vector}":
-                raise DuplicateName(f"components: an entry of {vector} would carry the name {symbol.name!r} of {other}; rename "
-                                    f"one of them")
+                raise DuplicateName(
+                    f"components: an entry of {vector} would carry the name {symbol.name!r} of {other}; rename "
+                    f"one of them"
+                )
 
 
 def _dimension(key: Any, value: Any) -> int:
@@ -70,8 +82,10 @@ def _dimension(key: Any, value: Any) -> int:
 def _size(vector: Vector, sizes: Mapping[Any, int]) -> int:
     size = vector.dimension.xreplace({key: sympy.Integer(value) for key, value in sizes.items()})
     if not size.is_Integer:
-        raise MissingValue(f"components: the dimension {vector.dimension} of vector {vector} needs a number; write "
-                           f"model.components({{{vector.dimension}: 3}})")
+        raise MissingValue(
+            f"components: the dimension {vector.dimension} of vector {vector} needs a number; write "
+            f"model.components({{{vector.dimension}: 3}})"
+        )
     return int(size)
 
 
@@ -79,7 +93,9 @@ def _expand(node: InnerProduct, entries: Mapping[Vector, tuple[Symbol, ...]]) ->
     return sympy.Add(*(a * b for a, b in zip(entries[node.left], entries[node.right], strict=True)))
 
 
-def _expand_vector(expression: VectorExpression, entries: Mapping[Vector, tuple[Symbol, ...]], size: int) -> tuple[Expr, ...]:
+def _expand_vector(
+    expression: VectorExpression, entries: Mapping[Vector, tuple[Symbol, ...]], size: int
+) -> tuple[Expr, ...]:
     return tuple(
         sympy.Add(*(c * entries[vector][index] for vector, c in expression.terms.items())) for index in range(size)
     )
@@ -116,16 +132,22 @@ def _expand_field(
     argument = sympy.Dummy("r", real=True)
     base, order = field.covariance(argument).as_base_exp()
     if base != argument or not order.is_Integer:
-        raise UnsupportedExpectation(f"field {field} with covariance {field.kernel} has no expansion into a finite tensor; "
-                                     f"components needs GaussianField(order=k) with a number k")
+        raise UnsupportedExpectation(
+            f"field {field} with covariance {field.kernel} has no expansion into a finite tensor; "
+            f"components needs GaussianField(order=k) with a number k"
+        )
     values = sorted((node for node in model.loss.atoms(FieldValue) if node.field == field), key=str)
     if not values:
         return {}, {}
     size = len(entries[values[0].point])
-    tensor = {index: Symbol(f"{field.name}_{'_'.join(map(str, index))}", real=True)
-              for index in product(range(size), repeat=int(order))}
+    tensor = {
+        index: Symbol(f"{field.name}_{'_'.join(map(str, index))}", real=True)
+        for index in product(range(size), repeat=int(order))
+    }
     images = {
-        node: sympy.Add(*(symbol * sympy.Mul(*(entries[node.point][i] for i in index)) for index, symbol in tensor.items()))
+        node: sympy.Add(
+            *(symbol * sympy.Mul(*(entries[node.point][i] for i in index)) for index, symbol in tensor.items())
+        )
         for node in values
     }
     return images, {symbol: Normal() for symbol in tensor.values()}

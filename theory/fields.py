@@ -48,8 +48,10 @@ class GaussianField(Atom):
             kernel = covariance(_ARGUMENT)
         for symbol in sorted(kernel.free_symbols - {_ARGUMENT}, key=str):
             if not symbol.is_real:
-                raise NotReal(f"the covariance of field {name!r} contains {symbol}, which is not declared real; make it with "
-                              f"theory.symbols({str(symbol)!r})")
+                raise NotReal(
+                    f"the covariance of field {name!r} contains {symbol}, which is not declared real; make it with "
+                    f"theory.symbols({str(symbol)!r})"
+                )
         return cls._from_kernel(name, kernel)
 
     @classmethod

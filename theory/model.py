@@ -77,8 +77,9 @@ class Model(Identified):
         fixed: Mapping[Any, Any] | None = None,
     ) -> None:
         flat = checked_parameters(parameters)
-        self.__dict__.update(loss=checked_loss(loss), parameters=flat, data=checked_data(data),
-                             fixed=checked_fixed(fixed or {}, flat))
+        self.__dict__.update(
+            loss=checked_loss(loss), parameters=flat, data=checked_data(data), fixed=checked_fixed(fixed or {}, flat)
+        )
         self._check_names()
         self._check_occurrence()
         self._check_laws()
@@ -188,11 +189,15 @@ class Model(Identified):
         exact = {sympy.sympify(key): sympy.sympify(value) for key, value in values.items()}
         for key in exact:
             if key in self.dimensions:
-                raise UnknownValue(f"substitute({{{key}: ...}}): {key} is the dimension of vectors; write "
-                                   f"model.components({{{key}: ...}})")
+                raise UnknownValue(
+                    f"substitute({{{key}: ...}}): {key} is the dimension of vectors; write "
+                    f"model.components({{{key}: ...}})"
+                )
             if key not in self.hyperparameters:
-                raise UnknownValue(f"substitute({{{key}: ...}}): {key} is no hyperparameter of this model; they are "
-                                   f"{', '.join(map(str, self.hyperparameters)) or 'none'}")
+                raise UnknownValue(
+                    f"substitute({{{key}: ...}}): {key} is no hyperparameter of this model; they are "
+                    f"{', '.join(map(str, self.hyperparameters)) or 'none'}"
+                )
         fields = {field: field.substitute(exact) for field in self.fields}
         data: dict[Any, Any] = {}
         for names, law in self.data:
@@ -263,44 +268,58 @@ class Model(Identified):
         present = self.loss.free_symbols | self.loss.atoms(Vector) | self.loss.atoms(GaussianField)
         for parameter in self.parameters:
             if parameter not in present:
-                raise ModelError(f"parameter {parameter} does not occur in the loss, so no gradient moves it; "
-                                 f"remove it from parameters or use it in the loss")
+                raise ModelError(
+                    f"parameter {parameter} does not occur in the loss, so no gradient moves it; "
+                    f"remove it from parameters or use it in the loss"
+                )
         undeclared = sorted(self.loss.atoms(GaussianField) - set(self.fields), key=str)
         if undeclared:
-            raise UnknownSymbol(f"field {undeclared[0]} occurs in the loss but not in data; add "
-                                f"data={{{undeclared[0]}: {undeclared[0]}.law}}")
+            raise UnknownSymbol(
+                f"field {undeclared[0]} occurs in the loss but not in data; add "
+                f"data={{{undeclared[0]}: {undeclared[0]}.law}}"
+            )
         for field in self.fields:
             points = sorted({v.point for v in self.loss.atoms(FieldValue) if v.field == field}, key=str)
             for point in points[1:]:
                 if point.dimension != points[0].dimension:
-                    raise DimensionMismatch(f"field {field} is evaluated at {points[0]} in R^{points[0].dimension} and at "
-                                            f"{point} in R^{point.dimension}; a field lives on one space")
+                    raise DimensionMismatch(
+                        f"field {field} is evaluated at {points[0]} in R^{points[0].dimension} and at "
+                        f"{point} in R^{point.dimension}; a field lives on one space"
+                    )
         for key in self.fixed:
             moving = [v for v in key.atoms(Vector) if v in (*self.vector_parameters, *self.data_vectors)]
             if moving:
-                raise ModelError(f"fixed={{{key}: ...}} holds {moving[0]}, which is "
-                                 f"{'trained' if moving[0] in self.parameters else 'random'}; fixed takes inner products "
-                                 f"of vectors that never move")
+                raise ModelError(
+                    f"fixed={{{key}: ...}} holds {moving[0]}, which is "
+                    f"{'trained' if moving[0] in self.parameters else 'random'}; fixed takes inner products "
+                    f"of vectors that never move"
+                )
 
     def _check_laws(self) -> None:
         occupied = set(self.parameters) | set(self.random)
         for names, law in self.data:
             clash = sorted(occupied & (set(law.free_symbols) | outcome_vectors(law)), key=str)
             if clash:
-                raise InvalidLaw(f"the law {law} of {key_text(names)} depends on {clash[0]}, which is itself trained or "
-                                 f"random; laws may contain hyperparameters only")
+                raise InvalidLaw(
+                    f"the law {law} of {key_text(names)} depends on {clash[0]}, which is itself trained or "
+                    f"random; laws may contain hyperparameters only"
+                )
             check_slots(names, law)
         data_sets = [(names, law) for names, law in self.data if hasattr(law, "count")]
         for names, law in data_sets[1:]:
             if law.count != data_sets[0][1].count:
-                raise InvalidData(f"the data sets of {key_text(data_sets[0][0])} and {key_text(names)} have "
-                                  f"{data_sets[0][1].count} and {law.count} samples; give columns of one data set together, "
-                                  f"as in data={{(x, y): Empirical(X, Y)}}")
+                raise InvalidData(
+                    f"the data sets of {key_text(data_sets[0][0])} and {key_text(names)} have "
+                    f"{data_sets[0][1].count} and {law.count} samples; give columns of one data set together, "
+                    f"as in data={{(x, y): Empirical(X, Y)}}"
+                )
         widths: dict[Any, tuple[Any, int]] = {}
         for names, law in data_sets:
             for name, width in zip(names, law.columns, strict=True):
                 if isinstance(name, Vector):
                     other, first = widths.setdefault(name.dimension, (name, width))
                     if first != width:
-                        raise DimensionMismatch(f"vectors {other} and {name} both live in R^{name.dimension}, but their data "
-                                                f"have {first} and {width} columns")
+                        raise DimensionMismatch(
+                            f"vectors {other} and {name} both live in R^{name.dimension}, but their data "
+                            f"have {first} and {width} columns"
+                        )

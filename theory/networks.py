@@ -74,7 +74,9 @@ def weight_normalised(directions: Any, gains: Sequence[Any]) -> ImmutableDenseMa
     """
     matrix, factors = ImmutableDenseMatrix(directions), _row(gains)
     if len(factors) != matrix.rows:
-        raise DimensionMismatch(f"weight_normalised: {matrix.rows} rows and {len(factors)} gains; give one gain per row")
+        raise DimensionMismatch(
+            f"weight_normalised: {matrix.rows} rows and {len(factors)} gains; give one gain per row"
+        )
     norms = [sympy.sqrt(sympy.Add(*(entry**2 for entry in matrix.row(i)))) for i in range(matrix.rows)]
     return ImmutableDenseMatrix(*matrix.shape, lambda i, j: factors[i] * matrix[i, j] / norms[i])
 
@@ -206,7 +208,12 @@ class MLP(Identified):
         if isinstance(widths, str) or not isinstance(widths, Sequence) or len(widths) < 2:
             raise ModelError(f"{call}: widths must list the input, the hidden and the output widths, as in [10, 16, 1]")
         sizes = tuple(_size(width, "a width", call) for width in widths)
-        for field, value in {"widths": sizes, "activation": _lambda(activation), "bias": bool(bias), "name": name}.items():
+        for field, value in {
+            "widths": sizes,
+            "activation": _lambda(activation),
+            "bias": bool(bias),
+            "name": name,
+        }.items():
             object.__setattr__(self, field, value)
 
     @cached_property
@@ -290,8 +297,10 @@ class Attention(Identified):
         rows = [_row(token) for token in tokens]
         for position, row in enumerate(rows):
             if len(row) != self.dimension:
-                raise DimensionMismatch(f"attention {self.name} takes tokens of width {self.dimension}; token {position} "
-                                        f"has width {len(row)}")
+                raise DimensionMismatch(
+                    f"attention {self.name} takes tokens of width {self.dimension}; token {position} "
+                    f"has width {len(row)}"
+                )
         scale = 1 / sympy.sqrt(self.key_dimension) if self.scaled else S.One
         queries, keys, values = ([_product(m, row) for row in rows] for m in (self.query, self.key, self.value))
         result = []
@@ -326,8 +335,9 @@ def cross_entropy(outputs: Sequence[Any], target: Any) -> Expr:
         return sympy.log(sympy.Add(*(sympy.exp(output - row[int(target)]) for output in row)))
     weights = _row(target)
     if len(weights) != len(row):
-        raise DimensionMismatch(f"cross_entropy: {len(row)} outputs and {len(weights)} target weights; one per class is "
-                                f"needed")
+        raise DimensionMismatch(
+            f"cross_entropy: {len(row)} outputs and {len(weights)} target weights; one per class is needed"
+        )
     # shifted by the last output: two classes then give log(1 + exp(.)), which is printed as a stable softplus
     shifted = [output - row[-1] for output in row]
     return sympy.log(sympy.Add(*map(sympy.exp, shifted))) - _inner(weights, shifted)
@@ -374,8 +384,10 @@ def _row(values: Any) -> Outputs:
     single = isinstance(values, (int, float, Expr)) and not isinstance(values, sympy.MatrixBase)
     listed = [values] if single else list(values) if isinstance(values, sympy.MatrixBase) else values
     if not isinstance(listed, Iterable):
-        raise NotDimensionFree(f"layers take tuples of scalars, got {values!r} of type {type(values).__name__}; the "
-                               f"entries of a vector are made with inputs(name, count)")
+        raise NotDimensionFree(
+            f"layers take tuples of scalars, got {values!r} of type {type(values).__name__}; the "
+            f"entries of a vector are made with inputs(name, count)"
+        )
     row = tuple(sympy.sympify(value) for value in listed)
     for value in row:
         if not isinstance(value, Expr) or isinstance(value, sympy.MatrixBase):

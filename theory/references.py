@@ -19,8 +19,12 @@ class Reference:
 
     def bibtex(self) -> str:
         """The BibTeX entry."""
-        lines = [f"@article{{{self.key},", f"  author = {{{self.authors}}},", f"  title = {{{self.title}}},",
-                 f"  year = {{{self.year}}},"]
+        lines = [
+            f"@article{{{self.key},",
+            f"  author = {{{self.authors}}},",
+            f"  title = {{{self.title}}},",
+            f"  year = {{{self.year}}},",
+        ]
         if self.arxiv:
             lines += [f"  eprint = {{{self.arxiv}}},", "  archivePrefix = {arXiv},"]
         if self.journal:

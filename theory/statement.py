@@ -51,16 +51,20 @@ def checked_loss(loss: Any) -> Expr:
         expression = sympy.nsimplify(expression, rational=True)  # 0.1 means 1/10: derivations stay exact
     strays = stray_vectors(expression)
     if strays:
-        raise NotDimensionFree(f"the loss holds a vector outside dot: {strays[0]}; vectors enter a loss only through "
-                               f"dot(a, b) or a field W(w)")
+        raise NotDimensionFree(
+            f"the loss holds a vector outside dot: {strays[0]}; vectors enter a loss only through "
+            f"dot(a, b) or a field W(w)"
+        )
     if not isinstance(expression, Expr) or isinstance(expression, MatrixBase):
         raise ModelError(f"the loss must be one scalar expression, got {loss!r} of type {type(loss).__name__}")
     if expression.has(S.NaN, S.ComplexInfinity, S.Infinity, S.NegativeInfinity):
         raise ModelError(f"the loss is not finite: {expression}")
     unknown = sorted(expression.atoms(AppliedUndef), key=str)
     if unknown:
-        raise UnknownSymbol(f"the loss calls the undefined function {unknown[0]}; use a function that SymPy can "
-                            f"differentiate and evaluate, such as tanh, erf or exp")
+        raise UnknownSymbol(
+            f"the loss calls the undefined function {unknown[0]}; use a function that SymPy can "
+            f"differentiate and evaluate, such as tanh, erf or exp"
+        )
     require_real(expression.free_symbols, "the loss")
     if expression.is_real is False or expression.has(S.ImaginaryUnit):
         raise NotReal(f"the loss is not real: {expression}")
@@ -71,8 +75,10 @@ def require_real(symbols: Iterable[Any], where: str) -> None:
     """Raise `NotReal` for the first symbol that is not declared real."""
     for symbol in sorted(symbols, key=str):
         if not symbol.is_real:
-            raise NotReal(f"{where} contains {symbol}, a symbol that is not declared real; make it with "
-                          f"theory.symbols({str(symbol)!r}), or sympy.Symbol({str(symbol)!r}, real=True)")
+            raise NotReal(
+                f"{where} contains {symbol}, a symbol that is not declared real; make it with "
+                f"theory.symbols({str(symbol)!r}), or sympy.Symbol({str(symbol)!r}, real=True)"
+            )
 
 
 def checked_parameters(parameters: Iterable[Any]) -> tuple[Any, ...]:
@@ -98,8 +104,10 @@ def checked_data(data: Any) -> tuple[tuple[tuple[Any, ...], Any], ...]:
     else:
         fields = list(data) if isinstance(data, Iterable) and not isinstance(data, str) else [data]
         if not all(isinstance(item, GaussianField) for item in fields):
-            raise ModelError(f"data must map random symbols to laws, as in data={{x: Normal()}}, got {data!r}; only "
-                             f"fields may be listed alone")
+            raise ModelError(
+                f"data must map random symbols to laws, as in data={{x: Normal()}}, got {data!r}; only "
+                f"fields may be listed alone"
+            )
         items = [(field, field.law) for field in fields]
     if not items:
         raise ModelError("data is empty: name the random symbols and their laws, as in data={x: Normal()}")
@@ -131,9 +139,13 @@ def by_entries(names: tuple[Any, ...], law: Any) -> Any:
 
 def scalar_columns(data_set: Any) -> Any:
     """An `Empirical` law with every column of its arrays a slot of its own."""
-    return type(data_set)(*(array if array.ndim == 1 else array[:, index]
-                            for array, width in zip(data_set.arrays, data_set.columns, strict=True)
-                            for index in range(width)))
+    return type(data_set)(
+        *(
+            array if array.ndim == 1 else array[:, index]
+            for array, width in zip(data_set.arrays, data_set.columns, strict=True)
+            for index in range(width)
+        )
+    )
 
 
 def checked_fixed(fixed: Mapping[Any, Any], parameters: tuple[Any, ...]) -> dict[Expr, Expr]:
@@ -141,7 +153,9 @@ def checked_fixed(fixed: Mapping[Any, Any], parameters: tuple[Any, ...]) -> dict
     checked: dict[Expr, Expr] = {}
     for key, value in fixed.items():
         if isinstance(key, str) or isinstance(value, str):
-            raise ModelError(f"fixed={{{key!r}: {value!r}}}: expected expressions, as in fixed={{dot(v, v): 1}}, got text")
+            raise ModelError(
+                f"fixed={{{key!r}: {value!r}}}: expected expressions, as in fixed={{dot(v, v): 1}}, got text"
+            )
         expression, number = sympy.sympify(key), sympy.sympify(value)
         if isinstance(number, sympy.Float):
             number = sympy.nsimplify(number, rational=True)
@@ -155,8 +169,9 @@ def checked_fixed(fixed: Mapping[Any, Any], parameters: tuple[Any, ...]) -> dict
             raise ModelError(f"fixed={{{key}: {value}}}: a squared norm cannot be negative")
         trained = sorted((expression.free_symbols | number.free_symbols) & set(parameters), key=str)
         if trained:
-            raise ModelError(f"fixed={{{key}: {value}}} holds {trained[0]}, which is trained; fixed takes values that never "
-                             f"move")
+            raise ModelError(
+                f"fixed={{{key}: {value}}} holds {trained[0]}, which is trained; fixed takes values that never move"
+            )
         checked[expression] = number
     return dict(sorted(checked.items(), key=lambda item: canonical_text(item[0])))
 
@@ -165,8 +180,10 @@ def check_slots(names: tuple[Any, ...], law: Any) -> None:
     """The law must offer as many slots as it has names, of matching kinds and widths."""
     if isinstance(law, FieldLaw):
         if names != (law.field,):
-            raise InvalidLaw(f"data[{key_text(names)}] is given the law of field {law.field}; write "
-                             f"data={{{law.field}: {law.field}.law}}")
+            raise InvalidLaw(
+                f"data[{key_text(names)}] is given the law of field {law.field}; write "
+                f"data={{{law.field}: {law.field}.law}}"
+            )
         return
     if any(isinstance(name, GaussianField) for name in names):
         raise InvalidLaw(f"field {key_text(names)} takes its own law, {names[0]}.law, not {law}")
@@ -177,8 +194,9 @@ def check_slots(names: tuple[Any, ...], law: Any) -> None:
             if name.dimension.is_number and int(name.dimension) != width:
                 raise DimensionMismatch(f"vector {name} has dimension {name.dimension}, its data have {width} columns")
         elif width != 1:
-            raise InvalidData(f"symbol {name} is a scalar, its data have {width} columns; state it as "
-                              f"Vector({name.name!r}, {width})")
+            raise InvalidData(
+                f"symbol {name} is a scalar, its data have {width} columns; state it as Vector({name.name!r}, {width})"
+            )
     for value in getattr(law, "values", ()):
         entries = value if isinstance(value, (tuple, sympy.Tuple)) else (value,)
         for name, entry in zip(names, entries, strict=True):
@@ -188,7 +206,9 @@ def check_slots(names: tuple[Any, ...], law: Any) -> None:
                 kind = "a vector" if isinstance(name, Vector) else "a scalar"
                 raise InvalidLaw(f"{name} is {kind}, but the law {law} gives it the outcome {entry}")
             if isinstance(entry, VectorExpression) and entry.dimension not in (None, name.dimension):
-                raise DimensionMismatch(f"{name} lives in R^{name.dimension}, its outcome {entry} in R^{entry.dimension}")
+                raise DimensionMismatch(
+                    f"{name} lives in R^{name.dimension}, its outcome {entry} in R^{entry.dimension}"
+                )
 
 
 def key_text(names: tuple[Any, ...]) -> str:

@@ -54,7 +54,11 @@ def velocity(parameter: Item) -> Item:
 
 def linear_update(model: Model, algorithm: SGD) -> LinearUpdate:
     """The step of `algorithm` on the parameters of `model` (deterministic parts; thermal noise is added by callers)."""
-    rate, decay, keep = algorithm.learning_rate, algorithm.coupled_decay, 1 - algorithm.learning_rate * algorithm.decoupled_decay
+    rate, decay, keep = (
+        algorithm.learning_rate,
+        algorithm.coupled_decay,
+        1 - algorithm.learning_rate * algorithm.decoupled_decay,
+    )
     momentum = algorithm.momentum
     items: dict[Item, ItemUpdate] = {}
     point: dict[Item, dict[Item, Expr]] = {}
@@ -70,10 +74,15 @@ def linear_update(model: Model, algorithm: SGD) -> LinearUpdate:
             carried = {parameter: keep - rate * new_speed[parameter], speed: -rate * new_speed[speed]}
             weight = -rate
         elif isinstance(momentum, NesterovLookahead):
-            carried = {parameter: keep - rate * (decay + beta * new_speed[parameter]), speed: -rate * beta * new_speed[speed]}
+            carried = {
+                parameter: keep - rate * (decay + beta * new_speed[parameter]),
+                speed: -rate * beta * new_speed[speed],
+            }
             weight = -rate * (1 + beta)
         else:
-            raise AlgorithmNotCovered(f"momentum {momentum} has no update rule; use HeavyBall, Nesterov or NesterovLookahead")
+            raise AlgorithmNotCovered(
+                f"momentum {momentum} has no update rule; use HeavyBall, Nesterov or NesterovLookahead"
+            )
         items[parameter] = _item(carried, weight, parameter)
         items[speed] = _item(new_speed, S.One, parameter)
         point[parameter] = at
@@ -91,14 +100,18 @@ def refuse_unless_plain(algorithm: SGD, theory: str, *, temperature: bool = Fals
         options["temperature"] = algorithm.temperature if algorithm.temperature != 0 else None
     for name, value in options.items():
         if value is not None:
-            raise AlgorithmNotCovered(f"{theory} does not cover {name}={value}; simulate it directly, or drop the option")
+            raise AlgorithmNotCovered(
+                f"{theory} does not cover {name}={value}; simulate it directly, or drop the option"
+            )
 
 
 def refuse_drawn_data_set(model: Model, algorithm: SGD, theory: str) -> None:
     """Raise `SamplingNotCovered` for `samples=N`: draws from a law, kept as the data set, are not fresh draws."""
     if model.data_count is None and algorithm.samples is not None:
-        raise SamplingNotCovered(f"{theory} does not cover samples={algorithm.samples}, a data set drawn once from the laws; give "
-                                 f"the data as Empirical(...), or drop samples= for fresh draws")
+        raise SamplingNotCovered(
+            f"{theory} does not cover samples={algorithm.samples}, a data set drawn once from the laws; give "
+            f"the data as Empirical(...), or drop samples= for fresh draws"
+        )
 
 
 def noise_symbol(parameter: Symbol) -> Symbol:
@@ -114,18 +127,23 @@ def random_map(model: Model, algorithm: SGD) -> RandomMap:
     independent draws, `AlgorithmNotCovered` for constraints and proximal steps or a symbolic batch size.
     """
     if not model.is_explicit:
-        raise UnsupportedExpectation("random_map works in coordinates; expand the vectors first: model.components({n: 3})")
+        raise UnsupportedExpectation(
+            "random_map works in coordinates; expand the vectors first: model.components({n: 3})"
+        )
     refuse_unless_plain(algorithm, "random_map", temperature=True)
     refuse_drawn_data_set(model, algorithm, "random_map")
     mode = algorithm.sampling_for(model.data_count)
     if mode not in (Sampling.ONLINE, Sampling.WITH_REPLACEMENT):
         raise SamplingNotCovered(f"random_map needs batches of independent draws, not sampling={mode}")
     if not algorithm.batch_size.is_Integer:
-        raise AlgorithmNotCovered(f"random_map lists the draws of a batch one by one; batch_size={algorithm.batch_size} "
-                                  f"must be a number")
+        raise AlgorithmNotCovered(
+            f"random_map lists the draws of a batch one by one; batch_size={algorithm.batch_size} must be a number"
+        )
     update, grad = linear_update(model, algorithm), gradient(model)
     size = int(algorithm.batch_size)
-    copies = [{s: Symbol(f"{s.name}_{i}", real=True) if size > 1 else s for s in model.random} for i in range(1, size + 1)]
+    copies = [
+        {s: Symbol(f"{s.name}_{i}", real=True) if size > 1 else s for s in model.random} for i in range(1, size + 1)
+    ]
     shift = {p: sympy.Add(*(c * item for item, c in at.items())) for p, at in update.point.items()}
     new: dict[Expr, Expr] = {}
     draws = [(tuple(copy[s] for s in names), law) for copy in copies for names, law in model.data]
@@ -137,8 +155,18 @@ def random_map(model: Model, algorithm: SGD) -> RandomMap:
 
             new[item] += noise_symbol(item)
             draws.append(((noise_symbol(item),), Normal(0, 2 * algorithm.learning_rate * algorithm.temperature)))
-    steps = (Step("Take the gradient of the loss of one sample", tuple((loss_derivative(p), g)
-                                                                          for p, g in grad.scalars.items()),
-                  "the loss is differentiated with respect to each parameter"),)
-    return RandomMap(update=new, draws=tuple(draws), clock=Clock.STEPS, conventions=algorithm.conventions(), steps=Steps(steps),
-                     model_hash=content_hash((model, algorithm)))
+    steps = (
+        Step(
+            "Take the gradient of the loss of one sample",
+            tuple((loss_derivative(p), g) for p, g in grad.scalars.items()),
+            "the loss is differentiated with respect to each parameter",
+        ),
+    )
+    return RandomMap(
+        update=new,
+        draws=tuple(draws),
+        clock=Clock.STEPS,
+        conventions=algorithm.conventions(),
+        steps=Steps(steps),
+        model_hash=content_hash((model, algorithm)),
+    )

@@ -37,8 +37,10 @@ class VectorExpression(Basic):
         if other == 0:  # lets the built-in sum() start at zero
             return self
         if not isinstance(other, VectorExpression):
-            raise NotDimensionFree(f"{self} + {other} is no vector: {other!r} is no vector; scalars multiply vectors, and "
-                                   f"enter a loss beside dot(a, b)")
+            raise NotDimensionFree(
+                f"{self} + {other} is no vector: {other!r} is no vector; scalars multiply vectors, and "
+                f"enter a loss beside dot(a, b)"
+            )
         return combine([(1, self), (1, other)])
 
     __radd__ = __add__
@@ -68,7 +70,9 @@ class VectorExpression(Basic):
         raise NotDimensionFree(f"({self})**{other} is no vector; a squared norm is dot({self}, {self})")
 
     def __rtruediv__(self, other: Any) -> VectorExpression:
-        raise NotDimensionFree(f"{other}/({self}): nothing is divided by a vector; a squared norm is dot({self}, {self})")
+        raise NotDimensionFree(
+            f"{other}/({self}): nothing is divided by a vector; a squared norm is dot({self}, {self})"
+        )
 
 
 def scalar(value: Any) -> Expr:
@@ -100,11 +104,15 @@ class Vector(VectorExpression, Atom):
             raise ModelError(f"a vector needs a name, got {name!r}; write Vector('w', n)")
         size = None if isinstance(dimension, (str, bool)) else sympy.sympify(dimension)
         if not isinstance(size, Expr) or size.is_positive is False or (size.is_number and not size.is_Integer):
-            raise ModelError(f"the dimension of vector {name!r} must be a positive integer or a symbol, got {dimension!r}")
+            raise ModelError(
+                f"the dimension of vector {name!r} must be a positive integer or a symbol, got {dimension!r}"
+            )
         for symbol in sorted(size.free_symbols, key=str):
             if not symbol.is_real:
-                raise NotReal(f"the dimension of vector {name!r} contains {symbol}, which is not declared real; make it with "
-                              f"theory.symbols({str(symbol)!r}, positive=True)")
+                raise NotReal(
+                    f"the dimension of vector {name!r} contains {symbol}, which is not declared real; make it with "
+                    f"theory.symbols({str(symbol)!r}, positive=True)"
+                )
         vector = Basic.__new__(cls)
         vector.name, vector._dimension = name, size
         return vector
@@ -283,11 +291,11 @@ def dot(left: VectorExpression, right: VectorExpression) -> Expr:
     """
     for argument in (left, right):
         if not isinstance(argument, VectorExpression):
-            raise NotDimensionFree(f"dot({left}, {right}): {argument!r} is no vector but a {type(argument).__name__}; dot takes "
-                                   f"two vectors or linear combinations of vectors")
-    return sympy.Add(
-        *(a * b * InnerProduct(p, q) for p, a in left.terms.items() for q, b in right.terms.items())
-    )
+            raise NotDimensionFree(
+                f"dot({left}, {right}): {argument!r} is no vector but a {type(argument).__name__}; dot takes "
+                f"two vectors or linear combinations of vectors"
+            )
+    return sympy.Add(*(a * b * InnerProduct(p, q) for p, a in left.terms.items() for q, b in right.terms.items()))
 
 
 def vectors(name: str, dimension: Any, *, count: int) -> tuple[Vector, ...]:

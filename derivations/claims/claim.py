@@ -75,7 +75,12 @@ class ClaimResult:
     @property
     def agrees(self) -> bool:
         """No exact evidence fails, no p-value is rejected, and the check ran (a claim that was not run does not agree)."""
-        return self.error is None and bool(self.evidence) and self.rejected == 0 and all(e.holds is not False for e in self.evidence)
+        return (
+            self.error is None
+            and bool(self.evidence)
+            and self.rejected == 0
+            and all(e.holds is not False for e in self.evidence)
+        )
 
     @property
     def comparisons(self) -> int:
@@ -95,7 +100,9 @@ class Registry:
 
     claims: list[Claim] = field(default_factory=list)
 
-    def claim(self, name: str, statement: str, body: Body, *, slow: bool = False) -> Callable[[Callable[[], list[Evidence]]], Any]:
+    def claim(
+        self, name: str, statement: str, body: Body, *, slow: bool = False
+    ) -> Callable[[Callable[[], list[Evidence]]], Any]:
         """Decorator: register a check under a name."""
 
         def register(check: Callable[[], list[Evidence]]) -> Callable[[], list[Evidence]]:
@@ -112,7 +119,12 @@ def exact(label: str, predicted: Any, measured: Any, holds: bool) -> Evidence:
 
 def close(label: str, predicted: float, measured: float, tolerance: float) -> Evidence:
     """Exact evidence that two numbers agree to an absolute tolerance that the caller derives, not tunes."""
-    return exact(label, f"{predicted:.10g}", f"{measured:.10g} (tolerance {tolerance:.1g})", abs(predicted - measured) <= tolerance)
+    return exact(
+        label,
+        f"{predicted:.10g}",
+        f"{measured:.10g} (tolerance {tolerance:.1g})",
+        abs(predicted - measured) <= tolerance,
+    )
 
 
 def from_agreement(label: str, agreement: Any) -> list[Evidence]:
@@ -120,9 +132,17 @@ def from_agreement(label: str, agreement: Any) -> list[Evidence]:
     table = agreement.table
     p_values = np.ravel(table["p_value"].values)
     z_values = np.ravel(table["z"].values)
-    found = [Evidence(label, f"{agreement.comparisons} predicted values", f"{agreement.replicas} runs",
-                      p_values=tuple(float(p) for p in p_values[np.isfinite(p_values)]),
-                      largest_z=float(np.nanmax(np.abs(z_values[np.isfinite(z_values)]))) if np.isfinite(z_values).any() else None)]
+    found = [
+        Evidence(
+            label,
+            f"{agreement.comparisons} predicted values",
+            f"{agreement.replicas} runs",
+            p_values=tuple(float(p) for p in p_values[np.isfinite(p_values)]),
+            largest_z=float(np.nanmax(np.abs(z_values[np.isfinite(z_values)])))
+            if np.isfinite(z_values).any()
+            else None,
+        )
+    ]
     if agreement.diverged:
         found.append(exact(f"{label}: runs that diverged", 0, agreement.diverged, False))
     return found
@@ -131,7 +151,9 @@ def from_agreement(label: str, agreement: Any) -> list[Evidence]:
 def statistical(label: str, predicted: float, measured: float, standard_error: float, p_value: float) -> Evidence:
     """Evidence from one number with a standard error."""
     z = (measured - predicted) / standard_error
-    return Evidence(label, f"{predicted:.6g}", f"{measured:.6g} +- {standard_error:.2g}", p_values=(p_value,), largest_z=abs(z))
+    return Evidence(
+        label, f"{predicted:.6g}", f"{measured:.6g} +- {standard_error:.2g}", p_values=(p_value,), largest_z=abs(z)
+    )
 
 
 def judge(results: Iterable[ClaimResult], level: float = LEVEL) -> list[ClaimResult]:
@@ -146,6 +168,6 @@ def judge(results: Iterable[ClaimResult], level: float = LEVEL) -> list[ClaimRes
     judged, position = [], 0
     for result in listed:
         count = sum(len(e.p_values) for e in result.evidence)
-        judged.append(replace(result, rejected=int(rejected[position: position + count].sum())))
+        judged.append(replace(result, rejected=int(rejected[position : position + count].sum())))
         position += count
     return judged

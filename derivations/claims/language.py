@@ -25,26 +25,54 @@ def general_models() -> dict[str, tuple[Model, SGD, dict[Any, float]]]:
     step = SGD(learning_rate=c / n)
     teacher = {dot(v, v): 1}
     return {
-        "quartic": (Model((dot(w, z) ** 2 - dot(v, z) ** 2) ** 2 / 4, [w], {z: Normal()}, teacher), step,
-                    {dot(v, w): 0.4, dot(w, w): 0.8}),
-        "ridge": (Model((dot(w, z) - dot(v, z) - tau * xi) ** 2 / 2, [w], {z: Normal(), xi: Normal()}, teacher),
-                  SGD(learning_rate=c / n, weight_decay=Rational(1, 2)), {dot(v, w): 0.4, dot(w, w): 0.8}),
-        "two classes": (Model((dot(w, centre + z / sympy.sqrt(snr)) - y) ** 2 / 2, [w],
-                              {(centre, y): Discrete([((mu, 1), Rational(1, 3)), ((nu, -1), Rational(2, 3))]), z: Normal()},
-                              {dot(mu, mu): 1, dot(nu, nu): 2, dot(mu, nu): Rational(1, 2)}),
-                        SGD(learning_rate=c / n, batch_size=2), {dot(w, mu): 0.3, dot(w, nu): -0.2, dot(w, w): 0.7}),
-        "rank-two teacher": (Model((dot(w, z) ** 2 - dot(v1, z) * dot(v2, z)) ** 2 / 8, [w], {z: Normal()},
-                                   {dot(v1, v1): 1, dot(v2, v2): 1, dot(v1, v2): 0}), step,
-                             {dot(w, v1): 0.4, dot(w, v2): 0.2, dot(w, w): 0.6}),
-        "Rademacher label noise": (Model((dot(w, z) - dot(v, z) - tau * y) ** 2 / 2, [w], {z: Normal(), y: Rademacher()}, teacher),
-                                   step, {dot(v, w): 0.4, dot(w, w): 0.8}),
-        "trained second layer": (Model((a * dot(w, z) - dot(v, z)) ** 2 / 2, [w, a], {z: Normal()}, teacher), step,
-                                 {dot(v, w): 0.4, dot(w, w): 0.8, a: 0.7}),
+        "quartic": (
+            Model((dot(w, z) ** 2 - dot(v, z) ** 2) ** 2 / 4, [w], {z: Normal()}, teacher),
+            step,
+            {dot(v, w): 0.4, dot(w, w): 0.8},
+        ),
+        "ridge": (
+            Model((dot(w, z) - dot(v, z) - tau * xi) ** 2 / 2, [w], {z: Normal(), xi: Normal()}, teacher),
+            SGD(learning_rate=c / n, weight_decay=Rational(1, 2)),
+            {dot(v, w): 0.4, dot(w, w): 0.8},
+        ),
+        "two classes": (
+            Model(
+                (dot(w, centre + z / sympy.sqrt(snr)) - y) ** 2 / 2,
+                [w],
+                {(centre, y): Discrete([((mu, 1), Rational(1, 3)), ((nu, -1), Rational(2, 3))]), z: Normal()},
+                {dot(mu, mu): 1, dot(nu, nu): 2, dot(mu, nu): Rational(1, 2)},
+            ),
+            SGD(learning_rate=c / n, batch_size=2),
+            {dot(w, mu): 0.3, dot(w, nu): -0.2, dot(w, w): 0.7},
+        ),
+        "rank-two teacher": (
+            Model(
+                (dot(w, z) ** 2 - dot(v1, z) * dot(v2, z)) ** 2 / 8,
+                [w],
+                {z: Normal()},
+                {dot(v1, v1): 1, dot(v2, v2): 1, dot(v1, v2): 0},
+            ),
+            step,
+            {dot(w, v1): 0.4, dot(w, v2): 0.2, dot(w, w): 0.6},
+        ),
+        "Rademacher label noise": (
+            Model((dot(w, z) - dot(v, z) - tau * y) ** 2 / 2, [w], {z: Normal(), y: Rademacher()}, teacher),
+            step,
+            {dot(v, w): 0.4, dot(w, w): 0.8},
+        ),
+        "trained second layer": (
+            Model((a * dot(w, z) - dot(v, z)) ** 2 / 2, [w, a], {z: Normal()}, teacher),
+            step,
+            {dot(v, w): 0.4, dot(w, w): 0.8, a: 0.7},
+        ),
     }
 
 
-@REGISTRY.claim("gradients-agree-with-coordinates", "dimension-free gradients, expanded into components, are the ordinary gradients",
-                Body.LANGUAGE)
+@REGISTRY.claim(
+    "gradients-agree-with-coordinates",
+    "dimension-free gradients, expanded into components, are the ordinary gradients",
+    Body.LANGUAGE,
+)
 def gradients_agree_with_coordinates() -> list[Evidence]:
     evidence = []
     for name, (model, _, _) in general_models().items():
@@ -55,7 +83,9 @@ def gradients_agree_with_coordinates() -> list[Evidence]:
         worst = sympy.S.Zero
         for vector in model.vector_parameters:
             for index in range(dimension):
-                total = sympy.Add(*(_expanded(coefficient, entries) * entries[b][index] for b, coefficient in free[vector].items()))
+                total = sympy.Add(
+                    *(_expanded(coefficient, entries) * entries[b][index] for b, coefficient in free[vector].items())
+                )
                 worst += sympy.expand(total - explicit[entries[vector][index]]) ** 2
         evidence.append(exact(name, 0, worst, worst == 0))
     return evidence
@@ -64,13 +94,18 @@ def gradients_agree_with_coordinates() -> list[Evidence]:
 def _expanded(expression: Expr, entries: dict[Vector, tuple[Any, ...]]) -> Expr:
     from theory import InnerProduct
 
-    images = {p: sympy.Add(*(x * u for x, u in zip(entries[p.left], entries[p.right], strict=True)))
-              for p in expression.atoms(InnerProduct)}
+    images = {
+        p: sympy.Add(*(x * u for x, u in zip(entries[p.left], entries[p.right], strict=True)))
+        for p in expression.atoms(InnerProduct)
+    }
     return expression.xreplace(images)
 
 
-@REGISTRY.claim("one-step-drift", "one step of direct SGD at n = 50 moves every inner product by the exact finite-n drift",
-                Body.LANGUAGE)
+@REGISTRY.claim(
+    "one-step-drift",
+    "one step of direct SGD at n = 50 moves every inner product by the exact finite-n drift",
+    Body.LANGUAGE,
+)
 def one_step_drift() -> list[Evidence]:
     evidence: list[Evidence] = []
     for name, (model, algorithm, start) in general_models().items():
@@ -81,9 +116,21 @@ def one_step_drift() -> list[Evidence]:
         observed = {f"u{index}": quantity for index, quantity in enumerate(start)}
         drift = _one_step_means(model, algorithm, observed)
         values = {**chosen, **start}
-        simulation = simulate(model, algorithm, at=chosen, observe=observed, clock=_steps(), start=start, until=1, times=[1],
-                              replicas=20000, seed=11)
-        prediction = simulation.isel(replica=0).drop_vars(["diverged", "diverged_step"], errors="ignore").copy(deep=True)
+        simulation = simulate(
+            model,
+            algorithm,
+            at=chosen,
+            observe=observed,
+            clock=_steps(),
+            start=start,
+            until=1,
+            times=[1],
+            replicas=20000,
+            seed=11,
+        )
+        prediction = (
+            simulation.isel(replica=0).drop_vars(["diverged", "diverged_step"], errors="ignore").copy(deep=True)
+        )
         for key, expression in drift.items():
             prediction[key].values[:] = float(expression.xreplace({k: sympy.Float(x) for k, x in values.items()}))
         evidence += from_agreement(name, compare(prediction, simulation))
@@ -110,8 +157,11 @@ def _one_step_means(model: Model, algorithm: SGD, observed: dict[str, Expr]) -> 
     return {name: mean.xreplace(dict(model.fixed)) for name, mean in means.items()}
 
 
-@REGISTRY.claim("momentum-conventions", "heavy ball and both Nesterov forms: exact moments of inner products against direct SGD, n = 20",
-                Body.LANGUAGE)
+@REGISTRY.claim(
+    "momentum-conventions",
+    "heavy ball and both Nesterov forms: exact moments of inner products against direct SGD, n = 20",
+    Body.LANGUAGE,
+)
 def momentum_conventions() -> list[Evidence]:
     from theory import DecoupledDecay, HeavyBall, Nesterov, NesterovLookahead
 
@@ -123,6 +173,8 @@ def momentum_conventions() -> list[Evidence]:
         algorithm = SGD(learning_rate=c / n, momentum=momentum, weight_decay=DecoupledDecay(Rational(1, 5)))
         recurrence = moments(model, algorithm, of={"m": dot(w, v), "q": dot(w, w)})
         prediction = solve(recurrence, at=at, start=start, until=60)
-        simulation = simulate(model, algorithm, at=at, observe=recurrence, start=start, until=60, replicas=4096, seed=12)
+        simulation = simulate(
+            model, algorithm, at=at, observe=recurrence, start=start, until=60, replicas=4096, seed=12
+        )
         evidence += from_agreement(type(momentum).__name__, compare(prediction, simulation))
     return evidence

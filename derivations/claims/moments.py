@@ -12,8 +12,7 @@ import sympy
 from sympy import Expr, Rational
 
 from derivations.claims.claim import Body, ClaimNotRun, Evidence, Registry, close, exact, from_agreement
-from numerics import compare, simulate, solve, spectral_radius
-from numerics import stationary as stationary_numbers
+from numerics import compare, simulate, solve, spectral_radius, stationary as stationary_numbers
 from theory import (
     SGD,
     Clock,
@@ -41,29 +40,43 @@ eta, s2 = symbols("eta s2", positive=True)
 theta, x, y, e, h = symbols("theta x y e h")
 
 
-@REGISTRY.claim("regression-stationary-moments", "Gaussian regression in three dimensions: stationary second moments (row 18)",
-                Body.MOMENTS)
+@REGISTRY.claim(
+    "regression-stationary-moments",
+    "Gaussian regression in three dimensions: stationary second moments (row 18)",
+    Body.MOMENTS,
+)
 def regression_stationary_moments() -> list[Evidence]:
     weights, inputs = symbols("w0:3"), symbols("x0:3")
     spectrum = (Rational(1), Rational(1, 2), Rational(1, 5))
     data = {**{xi: Normal(0, lam) for xi, lam in zip(inputs, spectrum, strict=True)}, e: Normal(0, Rational(1, 4))}
     model = Model((sum(a * b for a, b in zip(weights, inputs, strict=True)) - e) ** 2 / 2, weights, data)
     evidence = []
-    for rate, batch, numbers in ((Rational(3, 10), 1, (0.08049026, 0.06628610, 0.05993956)),
-                                 (Rational(6, 10), 4, (0.03669142, 0.02822417, 0.02479150))):
+    for rate, batch, numbers in (
+        (Rational(3, 10), 1, (0.08049026, 0.06628610, 0.05993956)),
+        (Rational(6, 10), 4, (0.03669142, 0.02822417, 0.02479150)),
+    ):
         recurrence = moments(model, SGD(learning_rate=eta, batch_size=batch))
         values = stationary_numbers(recurrence, at={eta: rate})
         for weight, number in zip(weights, numbers, strict=True):
-            evidence.append(close(f"E {weight}^2 at rate {rate}, batch {batch}", number, float(values[f"{weight}**2"]), 5e-9))
+            evidence.append(
+                close(f"E {weight}^2 at rate {rate}, batch {batch}", number, float(values[f"{weight}**2"]), 5e-9)
+            )
     return evidence
 
 
 def _momentum_model() -> Model:
-    return Model(h * theta**2 / 2 + e * theta, [theta], {h: Normal(Rational(13, 10), Rational(1, 5)), e: Normal(0, Rational(1, 2))})
+    return Model(
+        h * theta**2 / 2 + e * theta,
+        [theta],
+        {h: Normal(Rational(13, 10), Rational(1, 5)), e: Normal(0, Rational(1, 2))},
+    )
 
 
-@REGISTRY.claim("momentum-stationary-variance", "stationary variance under heavy ball and both Nesterov forms (row 19), and direct SGD",
-                Body.MOMENTS)
+@REGISTRY.claim(
+    "momentum-stationary-variance",
+    "stationary variance under heavy ball and both Nesterov forms (row 19), and direct SGD",
+    Body.MOMENTS,
+)
 def momentum_stationary_variance() -> list[Evidence]:
     evidence: list[Evidence] = []
     model = _momentum_model()
@@ -79,19 +92,31 @@ def momentum_stationary_variance() -> list[Evidence]:
     return evidence
 
 
-@REGISTRY.claim("momentum-threshold", "heavy ball loses mean-square stability at learning rate 1.670682731 (row 20)", Body.MOMENTS)
+@REGISTRY.claim(
+    "momentum-threshold", "heavy ball loses mean-square stability at learning rate 1.670682731 (row 20)", Body.MOMENTS
+)
 def momentum_threshold() -> list[Evidence]:
     recurrence = moments(_momentum_model(), SGD(learning_rate=eta, momentum=HeavyBall(Rational(3, 5))))
     boundary = stationary(recurrence).boundaries[2].expression
     roots = [complex(root) for root in sympy.Poly(sympy.numer(sympy.together(boundary)), eta).nroots(n=20)]
     smallest = min(root.real for root in roots if abs(root.imag) < 1e-15 and root.real > 1e-12)
     below, above = (spectral_radius(recurrence, at={eta: smallest * (1 + shift)}, degree=2) for shift in (-1e-6, 1e-6))
-    return [close("first positive root of det(I - T_2)", 1.670682731, smallest, 5e-10),
-            exact("spectral radius just below and above", "below 1 < above", f"{below:.9f} < 1 < {above:.9f}", below < 1 < above)]
+    return [
+        close("first positive root of det(I - T_2)", 1.670682731, smallest, 5e-10),
+        exact(
+            "spectral radius just below and above",
+            "below 1 < above",
+            f"{below:.9f} < 1 < {above:.9f}",
+            below < 1 < above,
+        ),
+    ]
 
 
-@REGISTRY.claim("batch-enumeration", "third moments of mini-batch SGD on five rational points equal full enumeration, exactly (row 22)",
-                Body.MOMENTS)
+@REGISTRY.claim(
+    "batch-enumeration",
+    "third moments of mini-batch SGD on five rational points equal full enumeration, exactly (row 22)",
+    Body.MOMENTS,
+)
 def batch_enumeration() -> list[Evidence]:
     inputs = [Rational(1), Rational(-2, 3), Rational(1, 2), Rational(3, 4), Rational(-1, 5)]
     labels = [Rational(1, 2), Rational(1), Rational(-1, 3), Rational(2, 5), Rational(1, 7)]
@@ -109,10 +134,16 @@ def batch_enumeration() -> list[Evidence]:
     return evidence
 
 
-def _enumerated_cube(inputs: list[Expr], labels: list[Expr], rate: Expr, start: Expr, batch: int, mode: Sampling) -> Expr:
+def _enumerated_cube(
+    inputs: list[Expr], labels: list[Expr], rate: Expr, start: Expr, batch: int, mode: Sampling
+) -> Expr:
     """E theta'^3 by listing every batch."""
     indices = range(len(inputs))
-    batches = list(product(indices, repeat=batch)) if mode == Sampling.WITH_REPLACEMENT else list(combinations(indices, batch))
+    batches = (
+        list(product(indices, repeat=batch))
+        if mode == Sampling.WITH_REPLACEMENT
+        else list(combinations(indices, batch))
+    )
     total = sympy.S.Zero
     for chosen in batches:
         slope = sum(((start * inputs[i] - labels[i]) * inputs[i] for i in chosen), sympy.S.Zero) / batch
@@ -120,15 +151,32 @@ def _enumerated_cube(inputs: list[Expr], labels: list[Expr], rate: Expr, start: 
     return total / len(batches)
 
 
-@REGISTRY.claim("refusals", "what has no answer is refused by name: cubic loss, heavy tails, no stationary variance (row 24)", Body.MOMENTS)
+@REGISTRY.claim(
+    "refusals",
+    "what has no answer is refused by name: cubic loss, heavy tails, no stationary variance (row 24)",
+    Body.MOMENTS,
+)
 def refusals() -> list[Evidence]:
     regression = Model((theta * x - e) ** 2 / 2, [theta], {x: Normal(), e: Normal()})
     cases: list[tuple[str, type[Exception], Callable[[], Any]]] = [
-        ("cubic loss", HierarchyNotClosed, lambda: moments(Model(theta**3 * x, [theta], {x: Normal(1, 1)}), SGD(learning_rate=eta))),
-        ("Student t3 input", MomentDoesNotExist,
-         lambda: moments(Model((theta * x - e) ** 2 / 2, [theta], {x: StudentT(3), e: Normal()}), SGD(learning_rate=eta))),
+        (
+            "cubic loss",
+            HierarchyNotClosed,
+            lambda: moments(Model(theta**3 * x, [theta], {x: Normal(1, 1)}), SGD(learning_rate=eta)),
+        ),
+        (
+            "Student t3 input",
+            MomentDoesNotExist,
+            lambda: moments(
+                Model((theta * x - e) ** 2 / 2, [theta], {x: StudentT(3), e: Normal()}), SGD(learning_rate=eta)
+            ),
+        ),
         ("a = 1, one sample", NotStationary, lambda: stationary(moments(regression, SGD(learning_rate=1)))),
-        ("the same in floating point", NotStationary, lambda: stationary_numbers(moments(regression, SGD(learning_rate=1)))),
+        (
+            "the same in floating point",
+            NotStationary,
+            lambda: stationary_numbers(moments(regression, SGD(learning_rate=1))),
+        ),
     ]
     evidence = []
     for label, error, call in cases:
@@ -160,8 +208,11 @@ def data_model(inputs: np.ndarray, labels: np.ndarray) -> Model:
     return Model((dot(w, row) - y) ** 2 / 2, [w], {(row, y): Empirical(inputs, labels)}).components()
 
 
-@REGISTRY.claim("diabetes-moments", "diabetes data, batches of 8 with and without replacement: first and second moments of all weights",
-                Body.MOMENTS)
+@REGISTRY.claim(
+    "diabetes-moments",
+    "diabetes data, batches of 8 with and without replacement: first and second moments of all weights",
+    Body.MOMENTS,
+)
 def diabetes_moments() -> list[Evidence]:
     model = data_model(*diabetes())
     start = {parameter: 0.0 for parameter in model.parameters}
@@ -171,13 +222,18 @@ def diabetes_moments() -> list[Evidence]:
         recurrence = moments(model, algorithm)
         at = {eta: 0.1}
         prediction = solve(recurrence, at=at, start=start, until=200)
-        simulation = simulate(model, algorithm, at=at, observe=recurrence, start=start, until=200, replicas=2048, seed=31)
+        simulation = simulate(
+            model, algorithm, at=at, observe=recurrence, start=start, until=200, replicas=2048, seed=31
+        )
         evidence += from_agreement(str(mode), compare(prediction, simulation))
     return evidence
 
 
-@REGISTRY.claim("diabetes-loss", "diabetes data, three features: mean and second moment of the training loss under mini-batch SGD",
-                Body.MOMENTS)
+@REGISTRY.claim(
+    "diabetes-loss",
+    "diabetes data, three features: mean and second moment of the training loss under mini-batch SGD",
+    Body.MOMENTS,
+)
 def diabetes_loss() -> list[Evidence]:
     inputs, labels = diabetes(3)
     model = data_model(inputs, labels)
@@ -185,21 +241,37 @@ def diabetes_loss() -> list[Evidence]:
     evidence: list[Evidence] = []
     for mode in (Sampling.WITH_REPLACEMENT, Sampling.WITHOUT_REPLACEMENT):
         algorithm = SGD(learning_rate=eta, batch_size=8, sampling=mode)
-        loss = moments(model, algorithm, of={"loss": model.loss}).statistics["loss"]  # the mean over the data, a polynomial
+        loss = moments(model, algorithm, of={"loss": model.loss}).statistics[
+            "loss"
+        ]  # the mean over the data, a polynomial
         recurrence = moments(model, algorithm, of={"loss": loss, "loss_squared": loss**2})
         prediction = solve(recurrence, at={eta: 0.3}, start=start, until=100)
         weights = {f"weight{i}": p for i, p in enumerate(model.parameters)}
-        run = simulate(model, algorithm, at={eta: 0.3}, observe=weights, clock=Clock.STEPS, start=start, until=100, replicas=4096, seed=32)
+        run = simulate(
+            model,
+            algorithm,
+            at={eta: 0.3},
+            observe=weights,
+            clock=Clock.STEPS,
+            start=start,
+            until=100,
+            replicas=4096,
+            seed=32,
+        )
         path = np.stack([run[name].values for name in weights], axis=-1)
         measured = ((path @ inputs.T - labels) ** 2).mean(axis=-1) / 2  # the loss itself, on the data, run by run
-        simulation = run.drop_vars(list(weights)).assign(loss=(("replica", "time"), measured),
-                                                         loss_squared=(("replica", "time"), measured**2))
+        simulation = run.drop_vars(list(weights)).assign(
+            loss=(("replica", "time"), measured), loss_squared=(("replica", "time"), measured**2)
+        )
         evidence += from_agreement(str(mode), compare(prediction, simulation))
     return evidence
 
 
-@REGISTRY.claim("diabetes-stationary-covariance", "diabetes data at a large learning rate: the stationary covariance of all weights",
-                Body.MOMENTS)
+@REGISTRY.claim(
+    "diabetes-stationary-covariance",
+    "diabetes data at a large learning rate: the stationary covariance of all weights",
+    Body.MOMENTS,
+)
 def diabetes_stationary_covariance() -> list[Evidence]:
     model = data_model(*diabetes())
     algorithm = SGD(learning_rate=eta, batch_size=8, sampling=Sampling.WITHOUT_REPLACEMENT)
@@ -209,15 +281,20 @@ def diabetes_stationary_covariance() -> list[Evidence]:
     predicted = stationary_numbers(recurrence, at=at)
     steps = int(np.ceil(np.log(1e-7) / np.log(radius)))  # the start is forgotten to 10^-7
     start = {parameter: 0.0 for parameter in model.parameters}
-    run = simulate(model, algorithm, at=at, observe=recurrence, start=start, until=steps, times=[steps], replicas=1024, seed=33)
+    run = simulate(
+        model, algorithm, at=at, observe=recurrence, start=start, until=steps, times=[steps], replicas=1024, seed=33
+    )
     prediction = predicted.expand_dims(time=run.time.values).assign_attrs(clock=str(Clock.STEPS))
     evidence = from_agreement(f"after {steps} steps, 1024 runs", compare(prediction, run))
     evidence.append(exact("spectral radius below 1", "< 1", f"{radius:.6f}", radius < 1))
     return evidence
 
 
-@REGISTRY.claim("partition-weights", "set partitions carry the right weights: E of a product of batch means of constants is exact",
-                Body.MOMENTS)
+@REGISTRY.claim(
+    "partition-weights",
+    "set partitions carry the right weights: E of a product of batch means of constants is exact",
+    Body.MOMENTS,
+)
 def partition_weights() -> list[Evidence]:
     from theory.moments.partitions import fresh_weight, set_partitions
 
@@ -226,8 +303,16 @@ def partition_weights() -> list[Evidence]:
     for slots in range(1, 6):
         total = sympy.expand(sum(fresh_weight(size, slots, len(p)) for p in set_partitions(slots)))
         count = len(set_partitions(slots))
-        bell = sum(sum((-1) ** (k - j) * sympy.Integer(j) ** slots / (factorial(j) * factorial(k - j)) for j in range(k + 1))
-                   for k in range(slots + 1))
-        evidence.append(exact(f"{slots} slots: weights sum to one, Bell number of partitions", (1, bell), (total, count),
-                              total == 1 and count == bell))
+        bell = sum(
+            sum((-1) ** (k - j) * sympy.Integer(j) ** slots / (factorial(j) * factorial(k - j)) for j in range(k + 1))
+            for k in range(slots + 1)
+        )
+        evidence.append(
+            exact(
+                f"{slots} slots: weights sum to one, Bell number of partitions",
+                (1, bell),
+                (total, count),
+                total == 1 and count == bell,
+            )
+        )
     return evidence

@@ -14,7 +14,12 @@ from theory.errors import InvalidRequest
 
 
 def solve(
-    equations: Equations, *, start: Mapping[Any, Any], until: float, at: Mapping[Any, Any] | None = None, times: Any = None
+    equations: Equations,
+    *,
+    start: Mapping[Any, Any],
+    until: float,
+    at: Mapping[Any, Any] | None = None,
+    times: Any = None,
 ) -> xr.Dataset:
     """Return the prediction of equations as a dataset over time.
 
@@ -30,7 +35,9 @@ def solve(
     Raises `MissingValue`, `UnknownValue`, `StartUnderdetermined`, `InvalidRequest`.
     """
     if isinstance(equations, RandomMap):
-        raise InvalidRequest("a RandomMap is random: simulate runs it; moments(model, algorithm) gives equations for its moments")
+        raise InvalidRequest(
+            "a RandomMap is random: simulate runs it; moments(model, algorithm) gives equations for its moments"
+        )
     if isinstance(equations, SDE):
         return solve_small_noise(equations, at or {}, start, until, times)
     if isinstance(equations, ODE):
@@ -39,4 +46,6 @@ def solve(
         return solve_moments(equations, at or {}, start, until, times)
     if isinstance(equations, Recurrence):
         return solve_recurrence(equations, at or {}, start, until, times)
-    raise InvalidRequest(f"solve has no method for {type(equations).__name__}; it takes ODE, SDE, Recurrence, MomentRecurrence")
+    raise InvalidRequest(
+        f"solve has no method for {type(equations).__name__}; it takes ODE, SDE, Recurrence, MomentRecurrence"
+    )

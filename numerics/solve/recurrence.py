@@ -26,7 +26,9 @@ from theory.vectors import InnerProduct, Vector, open_symbols
 Array = NDArray[np.float64]
 
 
-def solve_recurrence(equations: Recurrence, at: Mapping[Any, Any], start: Mapping[Any, Any], until: float, times: Any) -> xr.Dataset:
+def solve_recurrence(
+    equations: Recurrence, at: Mapping[Any, Any], start: Mapping[Any, Any], until: float, times: Any
+) -> xr.Dataset:
     """The state of a recurrence at the output steps."""
     values = numbers_for(equations.free_symbols, at, "the recurrence")
     begin = state_start(equations, start)
@@ -44,8 +46,13 @@ def solve_recurrence(equations: Recurrence, at: Mapping[Any, Any], start: Mappin
             state, new = new, state
     _refuse_overflow(rows, steps)
     variables = {str(quantity): rows[:, i] for i, quantity in enumerate(equations.state)}
-    return dataset(variables, steps.astype(float), clock=equations.clock, replicas=False,
-                   attributes=attributes(equations, values, "iteration of the generated step"))
+    return dataset(
+        variables,
+        steps.astype(float),
+        clock=equations.clock,
+        replicas=False,
+        attributes=attributes(equations, values, "iteration of the generated step"),
+    )
 
 
 def solve_moments(
@@ -60,8 +67,13 @@ def solve_moments(
     matrix, constant = linear_system(equations, values)
     rows = iterate_linear(matrix, constant, begin, steps)
     _refuse_overflow(rows, steps)
-    side = function_of_arrays(list(equations.observables.values()), equations.state, tuple(values), "observables of moments") \
-        if not _are_states(equations) else None
+    side = (
+        function_of_arrays(
+            list(equations.observables.values()), equations.state, tuple(values), "observables of moments"
+        )
+        if not _are_states(equations)
+        else None
+    )
     variables: dict[str, Array] = {}
     if side is None:
         position = {moment: i for i, moment in enumerate(equations.state)}
@@ -71,8 +83,13 @@ def solve_moments(
         for row, target in zip(rows, out, strict=True):
             side.kernel(np.ascontiguousarray(row), hyper, target, *rules(set()))
         variables = {name: out[:, i] for i, name in enumerate(equations.observables)}
-    return dataset(variables, steps.astype(float), clock=equations.clock, replicas=False,
-                   attributes=attributes(equations, values, "iteration of the exact linear recurrence"))
+    return dataset(
+        variables,
+        steps.astype(float),
+        clock=equations.clock,
+        replicas=False,
+        attributes=attributes(equations, values, "iteration of the exact linear recurrence"),
+    )
 
 
 def _are_states(equations: MomentRecurrence) -> bool:
@@ -80,7 +97,13 @@ def _are_states(equations: MomentRecurrence) -> bool:
 
 
 def _symbols_of_entries(equations: MomentRecurrence) -> set[Expr]:
-    used = {i for element in equations.entries.values() for monomial in element.monoms() for i, p in enumerate(monomial) if p}
+    used = {
+        i
+        for element in equations.entries.values()
+        for monomial in element.monoms()
+        for i, p in enumerate(monomial)
+        if p
+    }
     found: set[Expr] = set()
     for index in used:
         found |= open_symbols(equations.algebra.generators[index], set())
@@ -135,8 +158,10 @@ def _steps(equations: Recurrence, until: float, times: Any) -> NDArray[np.int64]
 def _refuse_overflow(rows: Array, steps: NDArray[np.int64]) -> None:
     bad = ~np.isfinite(rows).all(axis=1)
     if bad.any():
-        raise InvalidRequest(f"the recurrence overflows before step {steps[np.argmax(bad)]}: it is unstable at these values; shorten "
-                             f"until, or lower the learning rate")
+        raise InvalidRequest(
+            f"the recurrence overflows before step {steps[np.argmax(bad)]}: it is unstable at these values; shorten "
+            f"until, or lower the learning rate"
+        )
 
 
 # -------------------------------------------------------------------------------------------------- moments of a start
@@ -144,7 +169,7 @@ def _refuse_overflow(rows: Array, steps: NDArray[np.int64]) -> None:
 
 def initial_moments(equations: MomentRecurrence, start: Mapping[Any, Any], values: Mapping[Expr, float]) -> Array:
     """The moments of the start: deterministic numbers multiply, laws contribute their own moments."""
-    atoms = sorted({a for m in equations.state for a in _atoms(m.monomial)}, key=str)  # type: ignore[attr-defined]
+    atoms = sorted({a for m in equations.state for a in _atoms(m.monomial)}, key=str)
     names = {str(atom): atom for atom in atoms}
     numbers = {symbol: sympy.Float(v, 17) for symbol, v in values.items()}
     given: dict[Expr, Any] = {}
@@ -157,7 +182,9 @@ def initial_moments(equations: MomentRecurrence, start: Mapping[Any, Any], value
         elif isinstance(key, InnerProduct):
             continue  # an inner product of the start that the moments do not involve
         elif isinstance(key, Vector):
-            raise UnknownValue(f"start={{{key}: ...}}: these are moments of inner products, so give {', '.join(names)}, not vectors")
+            raise UnknownValue(
+                f"start={{{key}: ...}}: these are moments of inner products, so give {', '.join(names)}, not vectors"
+            )
         else:
             raise UnknownValue(f"start={{{key}: ...}}: the moments involve {', '.join(names)}")
     from numerics.start import solve_entries
@@ -169,8 +196,10 @@ def initial_moments(equations: MomentRecurrence, start: Mapping[Any, Any], value
             known[atom] = sympy.S.Zero  # the momentum buffer starts empty
     missing = [atom for atom in atoms if atom not in known and atom not in given]
     if missing:
-        raise StartUnderdetermined(missing, f"start leaves {', '.join(map(str, missing))} open; give a number or a law for each")
-    return np.array([_start_moment(m.monomial, known, given, numbers) for m in equations.state])  # type: ignore[attr-defined]
+        raise StartUnderdetermined(
+            missing, f"start leaves {', '.join(map(str, missing))} open; give a number or a law for each"
+        )
+    return np.array([_start_moment(m.monomial, known, given, numbers) for m in equations.state])
 
 
 def _finite(key: Any, value: Any) -> Expr:
@@ -187,7 +216,9 @@ def _atoms(monomial: Expr) -> set[Expr]:
     return monomial.atoms(InnerProduct) or {s for s in monomial.free_symbols if isinstance(s, Symbol)}
 
 
-def _start_moment(monomial: Expr, known: Mapping[Expr, Expr], given: Mapping[Expr, Any], numbers: Mapping[Expr, Expr]) -> float:
+def _start_moment(
+    monomial: Expr, known: Mapping[Expr, Expr], given: Mapping[Expr, Any], numbers: Mapping[Expr, Expr]
+) -> float:
     value = 1.0
     for base, power in monomial.as_powers_dict().items():
         law = given.get(base)

@@ -48,7 +48,11 @@ def state_start(equations: Equations, start: Mapping[Any, Any]) -> NDArray[np.fl
 def attributes(equations: Equations, at: Mapping[Expr, float], method: str) -> dict[str, Any]:
     """What a prediction says about itself."""
     return {
-        "title": f"prediction of {type(equations).__name__}", "method": method, "model_hash": equations.model_hash,
-        "equations_hash": equations.content_hash, "conventions": "; ".join(equations.conventions),
-        "approximation": equations.approximation, "at": ", ".join(f"{k}={v:g}" for k, v in at.items()),
+        "title": f"prediction of {type(equations).__name__}",
+        "method": method,
+        "model_hash": equations.model_hash,
+        "equations_hash": equations.content_hash,
+        "conventions": "; ".join(equations.conventions),
+        "approximation": equations.approximation,
+        "at": ", ".join(f"{k}={v:g}" for k, v in at.items()),
     }

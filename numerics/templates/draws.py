@@ -50,7 +50,9 @@ DRAWS_PER_SAMPLE = 64
 
 
 def sample_code(
-    data: Sequence[tuple[tuple[Any, ...], Any]], hyperparameters: Mapping[Expr, str], values: Mapping[Expr, float],
+    data: Sequence[tuple[tuple[Any, ...], Any]],
+    hyperparameters: Mapping[Expr, str],
+    values: Mapping[Expr, float],
     signals: Sequence[Vector],
 ) -> SampleCode:
     """The code that draws every random symbol of `data` (pairs of names and law; fields and data arrays left out)."""
@@ -68,7 +70,9 @@ def sample_code(
                 code.scalars[name] = f"x_{_identifier(name)}"
             _scalars(code, [code.scalars[name] for name in names], draw, f"{number}", hyperparameters, "    ")
     if code.slots > DRAWS_PER_SAMPLE:
-        raise UnsupportedExpectation(f"the model draws {code.slots} scalars per sample; at most {DRAWS_PER_SAMPLE} are covered")
+        raise UnsupportedExpectation(
+            f"the model draws {code.slots} scalars per sample; at most {DRAWS_PER_SAMPLE} are covered"
+        )
     return code
 
 
@@ -94,7 +98,11 @@ def _standard(standard: Standard, position: str, hyperparameters: Mapping[Expr, 
 
 def _inline(expression: Expr, hyperparameters: Mapping[Expr, str]) -> str:
     """An expression of the hyperparameters as code."""
-    return str(ScalarPrinter().doprint(expression.xreplace({s: Symbol(name, real=True) for s, name in hyperparameters.items()})))
+    return str(
+        ScalarPrinter().doprint(
+            expression.xreplace({s: Symbol(name, real=True) for s, name in hyperparameters.items()})
+        )
+    )
 
 
 def _scalars(
@@ -135,7 +143,12 @@ def _position(code: SampleCode) -> str:
 
 
 def _finite(
-    code: SampleCode, names: tuple[Any, ...], draw: Draw, number: int, values: Mapping[Expr, float], signals: Sequence[Vector]
+    code: SampleCode,
+    names: tuple[Any, ...],
+    draw: Draw,
+    number: int,
+    values: Mapping[Expr, float],
+    signals: Sequence[Vector],
 ) -> None:
     """A finite law: a random row of a table of numbers, and of coefficients of the signals for vector slots."""
     choice = draw.standards[0][1]
@@ -143,11 +156,14 @@ def _finite(
     weights = np.array([_value(p, values) for p in choice.probabilities])
     code.tables[f"cumulative_{number}"] = np.cumsum(weights) / weights.sum()
     code.statements.append(
-        f"    row_{number} = choice1(cumulative_{number}, seed, stream, replica, step, {_position(code)}, purpose)")
+        f"    row_{number} = choice1(cumulative_{number}, seed, stream, replica, step, {_position(code)}, purpose)"
+    )
     for slot, name in enumerate(names):
         table = f"table_{number}_{slot}"
         if isinstance(name, Vector):
-            rows = [[_value(row[slot].terms.get(signal, sympy.S.Zero), values) for signal in signals] for row in draw.table]
+            rows = [
+                [_value(row[slot].terms.get(signal, sympy.S.Zero), values) for signal in signals] for row in draw.table
+            ]
             code.tables[table] = np.array(rows, dtype=float).reshape(len(draw.table), len(signals))
             variable = code.vectors[name] = f"v_{_identifier(name)}"
             code.allocations.append(f"    {variable} = np.empty(n)")
@@ -167,14 +183,23 @@ def _entries(code: SampleCode, name: Vector, draw: Draw, number: int, hyperparam
     variable = code.vectors[name] = f"v_{_identifier(name)}"
     code.allocations.append(f"    {variable} = np.empty(n)")
     stream = f"{number} + 1 + {MEMBER_STREAMS} * member"
-    fills = {StandardNormal: "fill_normals", StandardUniform: "fill_uniforms", StandardExponential: "fill_exponentials",
-             StandardSign: "fill_signs"}
+    fills = {
+        StandardNormal: "fill_normals",
+        StandardUniform: "fill_uniforms",
+        StandardExponential: "fill_exponentials",
+        StandardSign: "fill_signs",
+    }
     kinds = [type(standard) for _, standard in draw.standards]
-    used = sorted(set().union(*(e.free_symbols for e in draw.expression)) & set(hyperparameters), key=str) if draw.expression else []
+    used = (
+        sorted(set().union(*(e.free_symbols for e in draw.expression)) & set(hyperparameters), key=str)
+        if draw.expression
+        else []
+    )
     if len(kinds) == 1 and kinds[0] in fills and draw.expression:
         symbol = draw.standards[0][0]
         code.statements.append(
-            f"    {fills[kinds[0]]}({variable}, seed, stream + {stream}, replica, step, entries_purpose)")  # type: ignore[index]
+            f"    {fills[kinds[0]]}({variable}, seed, stream + {stream}, replica, step, entries_purpose)"
+        )
         if draw.expression[0] != symbol:
             function = f"entry_{number}"
             code.functions.append(scalar_function(function, [symbol, *used], [draw.expression[0]]))
@@ -182,18 +207,23 @@ def _entries(code: SampleCode, name: Vector, draw: Draw, number: int, hyperparam
             code.statements += ["    for i in range(n):", f"        {variable}[i] = {function}({call})[0]"]
         return
     if not draw.expression:
-        raise UnsupportedExpectation(f"a vector whose entries have a mixture law is not drawn yet; give {name} one plain law")
+        raise UnsupportedExpectation(
+            f"a vector whose entries have a mixture law is not drawn yet; give {name} one plain law"
+        )
     count = len(draw.standards)
     code.statements.append("    for i in range(n):")
     names = []
     for index, (_, standard) in enumerate(draw.standards):
         call = _standard(standard, f"{count} * i + {index}", hyperparameters, "entries_purpose").replace(
-            "stream,", f"stream + {stream},", 1)
+            "stream,", f"stream + {stream},", 1
+        )
         code.statements.append(f"        e_{number}_{index} = {call}")
         names.append(f"e_{number}_{index}")
     function = f"entry_{number}"
     code.functions.append(scalar_function(function, [*(s for s, _ in draw.standards), *used], [draw.expression[0]]))
-    code.statements.append(f"        {variable}[i] = {function}({', '.join([*names, *(hyperparameters[s] for s in used)])})[0]")
+    code.statements.append(
+        f"        {variable}[i] = {function}({', '.join([*names, *(hyperparameters[s] for s in used)])})[0]"
+    )
 
 
 def _table_entries(code: SampleCode, name: Vector, draw: Draw, number: int, values: Mapping[Expr, float]) -> None:
@@ -206,8 +236,10 @@ def _table_entries(code: SampleCode, name: Vector, draw: Draw, number: int, valu
     variable = code.vectors[name] = f"v_{_identifier(name)}"
     code.allocations.append(f"    {variable} = np.empty(n)")
     where = f"seed, stream + {number} + 1 + {MEMBER_STREAMS} * member, replica, step, i, entries_purpose"
-    code.statements += ["    for i in range(n):",
-                        f"        {variable}[i] = table_{number}_0[choice1(cumulative_{number}, {where})]"]
+    code.statements += [
+        "    for i in range(n):",
+        f"        {variable}[i] = table_{number}_0[choice1(cumulative_{number}, {where})]",
+    ]
 
 
 MEMBER_STREAMS = 256

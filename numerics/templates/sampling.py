@@ -12,9 +12,11 @@ def batch_setup(mode: Sampling | Bernoulli | Persistent) -> list[str]:
     if mode in (Sampling.WITHOUT_REPLACEMENT, Sampling.RESHUFFLED, Sampling.CYCLIC):
         return ["    order = np.arange(count)"]
     if isinstance(mode, Persistent):
-        return ["    selected = np.empty(count, np.bool_)",
-                "    for row in range(count):",
-                "        selected[row] = uniform1(seed, stream, replica, 0, row, START_PURPOSE) <= fraction"]
+        return [
+            "    selected = np.empty(count, np.bool_)",
+            "    for row in range(count):",
+            "        selected[row] = uniform1(seed, stream, replica, 0, row, START_PURPOSE) <= fraction",
+        ]
     return []
 
 
@@ -25,25 +27,31 @@ def batch_choice(mode: Sampling | Bernoulli | Persistent) -> list[str]:
     if mode == Sampling.FULL_BATCH:
         return ["        members, share = count, 1.0 / count"]
     if mode == Sampling.WITHOUT_REPLACEMENT:  # the first places of a Fisher-Yates shuffle, whatever the order before it
-        return ["        members, share = batch, 1.0 / batch",
-                "        for place in range(batch):",
-                f"            other = place + integer1(count - place, {WORD}, place, BATCH_PURPOSE)",
-                "            order[place], order[other] = order[other], order[place]"]
+        return [
+            "        members, share = batch, 1.0 / batch",
+            "        for place in range(batch):",
+            f"            other = place + integer1(count - place, {WORD}, place, BATCH_PURPOSE)",
+            "            order[place], order[other] = order[other], order[place]",
+        ]
     if mode == Sampling.RESHUFFLED:
-        return ["        members, share = batch, 1.0 / batch",
-                "        if step * batch % count == 0:",
-                "            for place in range(count - 1):",
-                f"                other = place + integer1(count - place, {WORD}, place, BATCH_PURPOSE)",
-                "                order[place], order[other] = order[other], order[place]"]
+        return [
+            "        members, share = batch, 1.0 / batch",
+            "        if step * batch % count == 0:",
+            "            for place in range(count - 1):",
+            f"                other = place + integer1(count - place, {WORD}, place, BATCH_PURPOSE)",
+            "                order[place], order[other] = order[other], order[place]",
+        ]
     if mode == Sampling.CYCLIC:
         return ["        members, share = batch, 1.0 / batch"]
     if isinstance(mode, Bernoulli):
         return ["        members, share = count, 1.0 / (fraction * count)"]
-    return ["        members, share = count, 1.0 / (fraction * count)",
-            "        if step > 0:",
-            "            for row in range(count):",
-            f"                u = uniform1({WORD}, row, BATCH_PURPOSE)",
-            "                selected[row] = u > switch_off if selected[row] else u <= switch_on"]
+    return [
+        "        members, share = count, 1.0 / (fraction * count)",
+        "        if step > 0:",
+        "            for row in range(count):",
+        f"                u = uniform1({WORD}, row, BATCH_PURPOSE)",
+        "                selected[row] = u > switch_off if selected[row] else u <= switch_on",
+    ]
 
 
 def member_row(mode: Sampling | Bernoulli | Persistent) -> list[str]:
@@ -57,11 +65,11 @@ def member_row(mode: Sampling | Bernoulli | Persistent) -> list[str]:
     if mode == Sampling.FULL_BATCH:
         return ["            row = member"]
     if isinstance(mode, Bernoulli):
-        return ["            row = member",
-                f"            if uniform1({WORD}, member, BATCH_PURPOSE) > fraction:",
-                "                continue"]
+        return [
+            "            row = member",
+            f"            if uniform1({WORD}, member, BATCH_PURPOSE) > fraction:",
+            "                continue",
+        ]
     if isinstance(mode, Persistent):
-        return ["            row = member",
-                "            if not selected[row]:",
-                "                continue"]
+        return ["            row = member", "            if not selected[row]:", "                continue"]
     return []

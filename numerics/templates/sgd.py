@@ -68,7 +68,9 @@ def velocities(model: Model, algorithm: SGD) -> dict[Any, Any]:
 class _Builder:
     """Collects the pieces of one program."""
 
-    def __init__(self, model: Model, algorithm: SGD, statistics: Mapping[str, Expr], values: Mapping[Expr, float]) -> None:
+    def __init__(
+        self, model: Model, algorithm: SGD, statistics: Mapping[str, Expr], values: Mapping[Expr, float]
+    ) -> None:
         self.model, self.algorithm, self.statistics = model, algorithm, statistics
         self.mode = algorithm.sampling_for(model.data_count)
         self.gradient = gradient(model)
@@ -77,21 +79,26 @@ class _Builder:
         self.hyperparameters = self._hyperparameters()
         self.hyper_names = dict(zip(self.hyperparameters, argument_names(self.hyperparameters), strict=True))
         arrays = [(names, law) for names, law in model.data if hasattr(law, "arrays")]
-        drawn = [(names, law) for names, law in model.data if not hasattr(law, "arrays") and names[0] not in model.fields]
+        drawn = [
+            (names, law) for names, law in model.data if not hasattr(law, "arrays") and names[0] not in model.fields
+        ]
         self.whole_set = algorithm.samples is not None and not arrays
         self.sample: SampleCode = sample_code(drawn, self.hyper_names, values, self.signals)
         in_set = [name for names, _ in (drawn if self.whole_set else arrays) for name in names]
         self.set_vectors = tuple(name for name in in_set if isinstance(name, Vector))
         self.set_scalars = tuple(name for name in in_set if isinstance(name, Symbol))
         if self.whole_set and model.fields:
-            raise AlgorithmNotCovered("a Gaussian field is drawn afresh at every step; samples= fixes a data set, which a field "
-                                      "does not have")
+            raise AlgorithmNotCovered(
+                "a Gaussian field is drawn afresh at every step; samples= fixes a data set, which a field does not have"
+            )
         self.functions: list[str] = list(self.sample.functions)
 
     def _signals(self) -> tuple[Vector, ...]:
         found = set(self.model.signals)
         for expression in self.statistics.values():
-            found |= expression.atoms(Vector) - set(self.vectors_of_model()) - set(velocities(self.model, self.algorithm))
+            found |= (
+                expression.atoms(Vector) - set(self.vectors_of_model()) - set(velocities(self.model, self.algorithm))
+            )
         return tuple(sorted(found, key=str))
 
     def vectors_of_model(self) -> tuple[Vector, ...]:
@@ -122,14 +129,14 @@ class _Builder:
 
     def scalar_name(self, symbol: Expr, scalars: str) -> str:
         if symbol in self.scalars:
-            return f"{scalars}[{self.scalars.index(symbol)}]"  # type: ignore[arg-type]
+            return f"{scalars}[{self.scalars.index(symbol)}]"
         if symbol in self.velocities:
             return f"scalar_velocity[{self.scalars.index(self.velocities[symbol])}]"
         if symbol in self.hyper_names:
             return self.hyper_names[symbol]
         if symbol in self.set_scalars:
-            return f"columns[row, {self.set_scalars.index(symbol)}]"  # type: ignore[arg-type]
-        return self.sample.scalars[symbol]  # type: ignore[index]
+            return f"columns[row, {self.set_scalars.index(symbol)}]"
+        return self.sample.scalars[symbol]
 
     def call(self, name: str, outputs: list[Expr], parameters: str, scalars: str, indent: str) -> tuple[Code, str]:
         """Statements that compute the inner products a printed function needs, and the call of it."""
@@ -145,7 +152,11 @@ class _Builder:
         return statements, f"{name}({', '.join(arguments)})"
 
     def _points(self, field: GaussianField) -> list[Vector]:
-        return [w for w in self.vectors if any(isinstance(b, FieldGradient) and b.field == field for b in self.gradient.vectors[w])]
+        return [
+            w
+            for w in self.vectors
+            if any(isinstance(b, FieldGradient) and b.field == field for b in self.gradient.vectors[w])
+        ]
 
     # -------------------------------------------------------------------------------------------------- pieces of a step
 
@@ -159,8 +170,10 @@ class _Builder:
                 outputs.append(coefficient)
         outputs += [self.gradient.scalars[s] for s in self.scalars]
         if any(e.atoms(FieldValue) for e in outputs):
-            raise FieldOrder("a Gaussian field enters the loss non-linearly; its gradient is drawn in law only for a loss that is "
-                             "affine in the field")
+            raise FieldOrder(
+                "a Gaussian field enters the loss non-linearly; its gradient is drawn in law only for a loss that is "
+                "affine in the field"
+            )
         statements, call = self.call("gradient_coefficients", outputs, parameters, scalars, " " * 12)
         statements = [*self._field_code(parameters), *statements, f"            coefficient = {call}"]
         for number, (index, b) in enumerate(targets):
@@ -206,8 +219,14 @@ class _Builder:
         lines: Code = []
         for number, field in enumerate(self.model.fields):
             count = len(self._points(field))
-            for name, shape in (("at", f"({count}, n)"), ("noise", f"({count}, n)"), ("slopes", f"({count}, n)"),
-                                ("small", f"{count * count}"), ("first", f"({count}, {count})"), ("second", f"({count}, {count})")):
+            for name, shape in (
+                ("at", f"({count}, n)"),
+                ("noise", f"({count}, n)"),
+                ("slopes", f"({count}, n)"),
+                ("small", f"{count * count}"),
+                ("first", f"({count}, {count})"),
+                ("second", f"({count}, {count})"),
+            ):
                 lines.append(f"    {name}_{number} = np.empty({shape})")
         return lines
 
@@ -239,14 +258,22 @@ class _Builder:
         lines: Code = []
         if self.algorithm.temperature != 0:
             if self.vectors:
-                lines += [f"        for i in range({len(self.vectors)}):",
-                          "            fill_normals(heat, seed, stream + i + 1, replica, step, NOISE_PURPOSE)",
-                          "            add_scaled(w[i], noise_scale, heat)"]
+                lines += [
+                    f"        for i in range({len(self.vectors)}):",
+                    "            fill_normals(heat, seed, stream + i + 1, replica, step, NOISE_PURPOSE)",
+                    "            add_scaled(w[i], noise_scale, heat)",
+                ]
             if self.scalars:
-                lines += [f"        for i in range({len(self.scalars)}):",
-                          "            s[i] += noise_scale * normal1(seed, stream, replica, step, i, NOISE_PURPOSE)"]
+                lines += [
+                    f"        for i in range({len(self.scalars)}):",
+                    "            s[i] += noise_scale * normal1(seed, stream, replica, step, i, NOISE_PURPOSE)",
+                ]
         if self.algorithm.proximal is not None:
-            lines += [f"        for i in range({len(self.vectors)}):", "            shrink(w[i], threshold)"] if self.vectors else []
+            lines += (
+                [f"        for i in range({len(self.vectors)}):", "            shrink(w[i], threshold)"]
+                if self.vectors
+                else []
+            )
             lines += ["        shrink(s, threshold)"] if self.scalars else []
         if self.algorithm.constraint is not None:
             lines += [f"        for i in range({len(self.vectors)}):", "            normalise(w[i])"]
@@ -259,8 +286,13 @@ class _Builder:
         parameters, scalars = ("point", "scalar_point") if nesterov else ("w", "s")
         stats_statements, stats_call = self.call("statistics", list(self.statistics.values()), "w", "s", " " * 12)
         gradient_lines = self.gradient_code(parameters, scalars)
-        point = ["        point = w - rate * beta * velocity", "        scalar_point = s - rate * beta * scalar_velocity"]
-        fresh = [] if self.whole_set else ["    " * 2 + line for line in self._purposes("SCALAR_PURPOSE", "DATA_PURPOSE")]
+        point = [
+            "        point = w - rate * beta * velocity",
+            "        scalar_point = s - rate * beta * scalar_velocity",
+        ]
+        fresh = (
+            [] if self.whole_set else ["    " * 2 + line for line in self._purposes("SCALAR_PURPOSE", "DATA_PURPOSE")]
+        )
         lines = [
             f"def run_replica({', '.join(self._arguments())}):",
             *self._unpacking(),
@@ -306,8 +338,23 @@ class _Builder:
 
     def _arguments(self) -> list[str]:
         sets = [f"set_{index}" for index in range(len(self.set_vectors))]
-        return ["seed", "stream", "replica", "hyper", "settings", "batch", "count", "start_vectors", "start_scalars", "signals",
-                *sets, "columns", *self.sample.tables, "record", "out"]
+        return [
+            "seed",
+            "stream",
+            "replica",
+            "hyper",
+            "settings",
+            "batch",
+            "count",
+            "start_vectors",
+            "start_scalars",
+            "signals",
+            *sets,
+            "columns",
+            *self.sample.tables,
+            "record",
+            "out",
+        ]
 
     def _unpacking(self) -> Code:
         lines = [f"    {name} = hyper[{index}]" for index, name in enumerate(self.hyper_names.values())]
@@ -335,7 +382,9 @@ class _Builder:
         return functions + _PURPOSES + f"\n\n{ENTRY_DECORATOR}\n" + "\n".join(lines) + "\n"
 
 
-def sgd_program(model: Model, algorithm: SGD, statistics: Mapping[str, Expr], values: Mapping[Expr, float]) -> SgdProgram:
+def sgd_program(
+    model: Model, algorithm: SGD, statistics: Mapping[str, Expr], values: Mapping[Expr, float]
+) -> SgdProgram:
     """Return the generated program of direct SGD on `model`, recording `statistics`.
 
     `values` (numbers of the hyperparameters) enter only the tables of finite laws; the code itself is the same for all values.
@@ -347,9 +396,12 @@ def sgd_program(model: Model, algorithm: SGD, statistics: Mapping[str, Expr], va
     return SgdProgram(
         kernel=Kernel(source=builder.source(), entry="run_replica"),
         fill=None if fill is None else Kernel(source=fill, entry="fill_set"),
-        hyperparameters=builder.hyperparameters, parameter_vectors=builder.vectors, parameter_scalars=builder.scalars,
-        signals=builder.signals, set_vectors=builder.set_vectors, set_scalars=builder.set_scalars, tables=builder.sample.tables,
+        hyperparameters=builder.hyperparameters,
+        parameter_vectors=builder.vectors,
+        parameter_scalars=builder.scalars,
+        signals=builder.signals,
+        set_vectors=builder.set_vectors,
+        set_scalars=builder.set_scalars,
+        tables=builder.sample.tables,
         statistics=tuple(statistics),
     )
-
-

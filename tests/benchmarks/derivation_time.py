@@ -59,8 +59,12 @@ def xor_gradient() -> object:
     hidden, second = vectors("w", n, count=2), symbols("v1:3")
     output = sum(a * sympy.Max(dot(b, centre + z / sympy.sqrt(snr)), 0) for a, b in zip(second, hidden, strict=True))
     law = Discrete([((mu, 1), 0.25), ((-mu, 1), 0.25), ((nu, 0), 0.25), ((-nu, 0), 0.25)])
-    model = Model(-y * output + sympy.log(1 + sympy.exp(output)), [*hidden, *second], {(centre, y): law, z: Normal()},
-                  {dot(mu, mu): 1, dot(nu, nu): 1, dot(mu, nu): 0})
+    model = Model(
+        -y * output + sympy.log(1 + sympy.exp(output)),
+        [*hidden, *second],
+        {(centre, y): law, z: Normal()},
+        {dot(mu, mu): 1, dot(nu, nu): 1, dot(mu, nu): 0},
+    )
     return gradient(model)
 
 
@@ -68,7 +72,9 @@ def _regression(size: int) -> Model:
     weights, inputs = symbols(f"w0:{size}"), symbols(f"x0:{size}")
     spectrum, noise, e = symbols(f"l0:{size}", positive=True), symbols("s2", positive=True), symbols("e")
     data = {x: Normal(0, lam) for x, lam in zip(inputs, spectrum, strict=True)}
-    return Model((sum(a * b for a, b in zip(weights, inputs, strict=True)) - e) ** 2 / 2, weights, {**data, e: Normal(0, noise)})
+    return Model(
+        (sum(a * b for a, b in zip(weights, inputs, strict=True)) - e) ** 2 / 2, weights, {**data, e: Normal(0, noise)}
+    )
 
 
 def second_moments() -> object:
@@ -90,7 +96,11 @@ def second_moments_by_expression_trees() -> object:
                 value = term
                 for symbol, variance in variances.items():
                     power = powers.get(symbol, 0)
-                    value = value / symbol**power * (0 if power % 2 else sympy.factorial2(max(power - 1, 1)) * variance ** (power // 2))
+                    value = (
+                        value
+                        / symbol**power
+                        * (0 if power % 2 else sympy.factorial2(max(power - 1, 1)) * variance ** (power // 2))
+                    )
                 total += value
             rows[a * b] = total
     return rows
@@ -109,35 +119,57 @@ def seconds(function: Callable[[], object], repeats: int = 5) -> tuple[float, fl
 
 def process_seconds(code: str, repeats: int = 5) -> float:
     """Median time that `code` reports on its last line of output, each time in a new process."""
-    found = [float(subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()[-1])
-             for _ in range(repeats)]
+    found = [
+        float(
+            subprocess.run(
+                [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+            ).stdout.split()[-1]
+        )
+        for _ in range(repeats)
+    ]
     return statistics.median(found)
 
 
-IMPORT = "import sympy, scipy, numba, time; t = time.perf_counter(); import theory, numerics; print(time.perf_counter() - t)"
-FOUR_MOVES = ("import sympy, scipy, numba, time; t = time.perf_counter(); from theory import Model, SGD, dot, scaling_limit; "
-              "from numerics import solve, simulate, compare; print(time.perf_counter() - t)")
-HELP = ("import subprocess, sys, time; t = time.perf_counter(); "
-        "subprocess.run([sys.executable, '-m', 'derivations.cli', '--help'], check=True, capture_output=True); "
-        "print(time.perf_counter() - t)")
+IMPORT = (
+    "import sympy, scipy, numba, time; t = time.perf_counter(); import theory, numerics; print(time.perf_counter() - t)"
+)
+FOUR_MOVES = (
+    "import sympy, scipy, numba, time; t = time.perf_counter(); from theory import Model, SGD, dot, scaling_limit; "
+    "from numerics import solve, simulate, compare; print(time.perf_counter() - t)"
+)
+HELP = (
+    "import subprocess, sys, time; t = time.perf_counter(); "
+    "subprocess.run([sys.executable, '-m', 'derivations.cli', '--help'], check=True, capture_output=True); "
+    "print(time.perf_counter() - t)"
+)
 
 
 def main() -> int:
     """Print the table; return 1 if a target is missed."""
     rows: list[tuple[str, float, float, float]] = []
-    for function, target in ((least_squares, 0.2), (phase_retrieval, 0.2), (xor_gradient, 0.3), (second_moments, 0.5),
-                             (spiked_tensor, 1.0)):
+    for function, target in (
+        (least_squares, 0.2),
+        (phase_retrieval, 0.2),
+        (xor_gradient, 0.3),
+        (second_moments, 0.5),
+        (spiked_tensor, 1.0),
+    ):
         median, spread = seconds(function)
         rows.append((function.__name__, median, spread, target))
-    for name, code, target in (("import theory, numerics", IMPORT, 0.4), ("import the four moves (xarray, pandas)", FOUR_MOVES, float("inf")),
-                               ("sgd-theory --help", HELP, 0.5)):
+    for name, code, target in (
+        ("import theory, numerics", IMPORT, 0.4),
+        ("import the four moves (xarray, pandas)", FOUR_MOVES, float("inf")),
+        ("sgd-theory --help", HELP, 0.5),
+    ):
         rows.append((name, process_seconds(code), 0.0, target))
     print(f"{'what':<42}{'median s':>10}{'spread':>10}{'target':>10}")
     for name, median, spread, target in rows:
         print(f"{name:<42}{median:>10.3f}{spread:>10.3f}{target:>10.2g}{'' if median <= target else '  MISSED'}")
     peer, _ = seconds(second_moments_by_expression_trees, repeats=1)
     ours = next(median for name, median, _, _ in rows if name == "second_moments")
-    print(f"second moments at d = 6: expression trees {peer:.2f} s for S = 1, ours {ours:.3f} s for symbolic S: ratio {peer / ours:.0f}")
+    print(
+        f"second moments at d = 6: expression trees {peer:.2f} s for S = 1, ours {ours:.3f} s for symbolic S: ratio {peer / ours:.0f}"
+    )
     return int(any(median > target for _, median, _, target in rows))
 
 

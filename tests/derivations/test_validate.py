@@ -6,8 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from derivations.claims import all_claims
 from derivations.claims.claim import LEVEL, Body, Claim, ClaimNotRun, ClaimResult, Evidence, exact, judge, statistical

@@ -83,7 +83,9 @@ def within(values: Any, expected: Any, errors: float = 5.0) -> None:
     values = np.asarray(values, dtype=float)
     error = values.std(axis=0, ddof=1) / np.sqrt(len(values))
     deviation = np.abs(values.mean(axis=0) - expected)
-    assert (deviation <= errors * error + 1e-12).all(), f"{np.max(deviation / np.maximum(error, 1e-300)):.2f} standard errors"
+    assert (deviation <= errors * error + 1e-12).all(), (
+        f"{np.max(deviation / np.maximum(error, 1e-300)):.2f} standard errors"
+    )
 
 
 def within_of(values: Any, others: Any, errors: float = 5.0) -> None:
@@ -91,4 +93,6 @@ def within_of(values: Any, others: Any, errors: float = 5.0) -> None:
     left, right = np.asarray(values, dtype=float), np.asarray(others, dtype=float)
     error = np.sqrt(left.var(axis=0, ddof=1) / len(left) + right.var(axis=0, ddof=1) / len(right))
     deviation = np.abs(left.mean(axis=0) - right.mean(axis=0))
-    assert (deviation <= errors * error + 1e-12).all(), f"{np.max(deviation / np.maximum(error, 1e-300)):.2f} standard errors"
+    assert (deviation <= errors * error + 1e-12).all(), (
+        f"{np.max(deviation / np.maximum(error, 1e-300)):.2f} standard errors"
+    )

@@ -19,7 +19,9 @@ x, y, a, b = symbols("x y a b")
 def values(equations, state, hyper, count):
     out = np.empty(count)
     side = right_hand_side(equations)
-    generate(equations)(np.array(state, dtype=float), np.array(hyper, dtype=float), out, *rules(set(side.dimensions), refinement=2))
+    generate(equations)(
+        np.array(state, dtype=float), np.array(hyper, dtype=float), out, *rules(set(side.dimensions), refinement=2)
+    )
     return out
 
 

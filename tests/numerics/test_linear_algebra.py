@@ -69,7 +69,14 @@ def test_gradients_of_a_gaussian_field_follow_wicks_formula(name, order):
     first, second = (kernel(points @ points.T) for kernel in kernels(order))
     draws, generator = 20_000, np.random.default_rng(7)
     out = np.empty((draws, count, n))
-    many_gradients(points, first, second, generator.normal(size=(draws, count, n)), generator.normal(size=(draws, count * count)), out)
+    many_gradients(
+        points,
+        first,
+        second,
+        generator.normal(size=(draws, count, n)),
+        generator.normal(size=(draws, count * count)),
+        out,
+    )
     exact = np.einsum("pq,ab->paqb", first, np.eye(n)) + np.einsum("pq,qa,pb->paqb", second, points, points)
     exact = exact.reshape(count * n, count * n)
     flat = out.reshape(draws, -1)

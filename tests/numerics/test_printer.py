@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sympy
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from sympy import Piecewise, Rational, S, exp, log, sqrt
 
 from numerics.kernel import load_source
@@ -31,6 +30,7 @@ from theory.vectors import Vector, dot, symbols
 ROOT = Path(__file__).parents[2]
 x, y, k = symbols("x y k")
 w, z = Vector("w", 3), Vector("z", 3)
+
 
 @pytest.fixture(autouse=True, scope="module")
 def own_cache(tmp_path_factory):

@@ -27,7 +27,12 @@ def evaluated(*nodes, at=()) -> list[tuple[float, float]]:
     rows = []
     for refinement in (2, 1):
         out = np.empty(len(nodes))
-        side.kernel(np.empty(0), np.array(list(hyper.values()), dtype=float), out, *rules(set(side.dimensions), refinement=refinement))
+        side.kernel(
+            np.empty(0),
+            np.array(list(hyper.values()), dtype=float),
+            out,
+            *rules(set(side.dimensions), refinement=refinement),
+        )
         rows.append(out)
     return [(fine, abs(fine - coarse)) for fine, coarse in zip(*rows, strict=True)]
 
@@ -169,5 +174,5 @@ def test_kinks_are_refused_by_name(kink):
 
 
 def test_kinks_in_what_is_not_integrated_are_no_obstacle():
-    (value, _), = evaluated(GaussianQuadrature(tanh(s + sympy.Abs(c)) * sympy.Max(c, 2), [s], [[1]]), at={c: -0.4})
+    ((value, _),) = evaluated(GaussianQuadrature(tanh(s + sympy.Abs(c)) * sympy.Max(c, 2), [s], [[1]]), at={c: -0.4})
     assert abs(value - 2 * gaussian(lambda u: np.tanh(u + 0.4), [[1]])) < 1e-9

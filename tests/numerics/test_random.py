@@ -81,7 +81,7 @@ def test_each_index_changes_the_draw():
 
 
 def test_logarithm_and_circle_are_accurate_to_an_ulp_or_two():
-    points = np.concatenate([np.arange(1, 2001), np.arange(2**32 - 2000, 2**32 + 1), 3**np.arange(20)]) * 2.0**-32
+    points = np.concatenate([np.arange(1, 2001), np.arange(2**32 - 2000, 2**32 + 1), 3 ** np.arange(20)]) * 2.0**-32
     for u in points:
         assert draws.logarithm(u) == pytest.approx(math.log(u), rel=3e-16, abs=0)
     for word in [0, 1, 2**29 - 1, 2**29, 2**30, 2**31 - 1, 2**31, 3 * 2**30, 2**32 - 1, 123456789, 3456789012]:
@@ -115,9 +115,7 @@ def test_signs_are_fair_and_uncorrelated():
     assert abs(sample.mean()) < 5 / math.sqrt(COUNT)
 
 
-@pytest.mark.parametrize(
-    "fill", [draws.fill_normals, draws.fill_uniforms, draws.fill_exponentials, draws.fill_signs]
-)
+@pytest.mark.parametrize("fill", [draws.fill_normals, draws.fill_uniforms, draws.fill_exponentials, draws.fill_signs])
 def test_an_element_does_not_depend_on_the_length(fill):
     long = filled(fill, 300)
     for length in [*range(40), 127, 128, 129, 299]:

@@ -22,9 +22,18 @@ counting = Model(loss=dot(w, z), parameters=[w], data={z: Empirical(np.eye(COUNT
 
 def visits(algorithm: SGD, steps: int, replicas: int, seed: int = 3, **options) -> np.ndarray:
     """How often each step visited each sample: an array (replica, step, sample) of whole numbers."""
-    run = simulate(counting, algorithm, observe={e.name: dot(w, e) for e in axes}, clock=Clock.STEPS, until=steps,
-                   times=range(steps + 1), replicas=replicas, seed=seed,
-                   start={w: np.zeros(COUNT), **dict(zip(axes, np.eye(COUNT), strict=True))}, **options)
+    run = simulate(
+        counting,
+        algorithm,
+        observe={e.name: dot(w, e) for e in axes},
+        clock=Clock.STEPS,
+        until=steps,
+        times=range(steps + 1),
+        replicas=replicas,
+        seed=seed,
+        start={w: np.zeros(COUNT), **dict(zip(axes, np.eye(COUNT), strict=True))},
+        **options,
+    )
     moved = -np.diff(np.stack([run[e.name].values for e in axes], axis=2), axis=1)
     fraction = options.get("at", {}).get(b)
     scale = fraction * COUNT if fraction else float(algorithm.batch_size)
@@ -102,9 +111,16 @@ def test_persistent_selection_is_stationary_with_the_stated_mean_and_memory(frac
 
 
 def test_full_batch_visits_every_sample():
-    run = simulate(counting, SGD(1, sampling=Sampling.FULL_BATCH), observe={"s": dot(w, axes[0]) - dot(w, axes[5]), "q": dot(w, w)},
-                   clock=Clock.EPOCHS, until=2, times=[0, 1, 2], replicas=1,
-                   start={w: np.zeros(COUNT), axes[0]: np.eye(COUNT)[0], axes[5]: np.eye(COUNT)[5]})
+    run = simulate(
+        counting,
+        SGD(1, sampling=Sampling.FULL_BATCH),
+        observe={"s": dot(w, axes[0]) - dot(w, axes[5]), "q": dot(w, w)},
+        clock=Clock.EPOCHS,
+        until=2,
+        times=[0, 1, 2],
+        replicas=1,
+        start={w: np.zeros(COUNT), axes[0]: np.eye(COUNT)[0], axes[5]: np.eye(COUNT)[5]},
+    )
     assert np.allclose(run["s"], 0, atol=1e-15)
     assert np.allclose(run["q"][0], [0, 1 / COUNT, 4 / COUNT], atol=1e-15)
 

@@ -74,7 +74,9 @@ RULES = [
 
 def rebuilt(algorithm: SGD, **changes) -> SGD:
     """The same algorithm with other batches."""
-    kept = {name: getattr(algorithm, name) for name in ("momentum", "weight_decay", "proximal", "constraint", "temperature")}
+    kept = {
+        name: getattr(algorithm, name) for name in ("momentum", "weight_decay", "proximal", "constraint", "temperature")
+    }
     return SGD(algorithm.learning_rate, **kept, **changes)
 
 
@@ -154,7 +156,9 @@ def test_the_sphere_rescales_every_trained_vector_after_each_step(momentum, name
     model = Model((dot(w1, X) * dot(w2, X) - y) ** 2 / 2, [w1, w2], {(X, y): Empirical(INPUTS, LABELS)})
     loss = (inner(e1, ex) * inner(e2, ex) - y) ** 2 / 2
     rule = Rule(0.05, name, 0.5 if name else 0.0, spheres=(slice(0, 3), slice(3, 6)))
-    path = trajectory(gradient_of(loss, [*e1, *e2], [*ex, y]), [*STARTS[0], *STARTS[1]], cyclic(committee_rows, 1, 7), rule)
+    path = trajectory(
+        gradient_of(loss, [*e1, *e2], [*ex, y]), [*STARTS[0], *STARTS[1]], cyclic(committee_rows, 1, 7), rule
+    )
     run = simulate(model, SGD(0.05, momentum=momentum, constraint=Sphere(), sampling=Sampling.CYCLIC), clock=Clock.STEPS, until=7,
                    observe={"o": dot(w1, w2), "q1": dot(w1, w1), "l": dot(w2, q)}, times=range(8), replicas=1,
                    start={w1: STARTS[0], w2: STARTS[1], q: STARTS[2]})  # fmt: skip
@@ -201,8 +205,18 @@ def scalar_draws():
     laws[data["discrete"]] = Discrete([(0, p), (scale, 1 - 2 * p), (0, p)])
     laws[data["pair_1"], data["pair_2"]] = Discrete([((1, scale), p), ((-1, 0), 1 - p)])
     model = Model(sum(trained[name] * data[name] for name in names), list(trained.values()), laws)
-    run = simulate(model, SGD(1), at=AT, observe={name: -trained[name] for name in names}, clock=Clock.STEPS, until=2,
-                   times=[1, 2], start={t: 0.0 for t in trained.values()}, replicas=20_000, seed=17)
+    run = simulate(
+        model,
+        SGD(1),
+        at=AT,
+        observe={name: -trained[name] for name in names},
+        clock=Clock.STEPS,
+        until=2,
+        times=[1, 2],
+        start={t: 0.0 for t in trained.values()},
+        replicas=20_000,
+        seed=17,
+    )
     return {name: run[name].values for name in names}
 
 
@@ -239,7 +253,9 @@ def test_finite_and_joint_data_follow_their_laws(scalar_draws):
 
 
 def test_different_data_of_one_sample_are_independent(scalar_draws):
-    ranks = np.stack([stats.rankdata(values[:, 0]) for name, values in scalar_draws.items() if name not in ("joint_2", "pair_2")])
+    ranks = np.stack(
+        [stats.rankdata(values[:, 0]) for name, values in scalar_draws.items() if name not in ("joint_2", "pair_2")]
+    )
     correlation = np.corrcoef(ranks) - np.eye(len(ranks))
     assert np.abs(correlation).max() < 5 / np.sqrt(20_000)
 
@@ -266,7 +282,10 @@ def entry_draws():
     start = {**{t: np.zeros(5) for t in trained.values()}, **dict(zip(probes, np.eye(5)[[0, 3, 4]], strict=True))}
     runs = {size: simulate(model, SGD(1, batch_size=size), at={**AT, n: 5}, observe=observe, clock=Clock.STEPS, until=1, times=[1],
                            start=start, replicas=6000, seed=23) for size in (1, 2)}  # fmt: skip
-    return {size: {k: np.stack([run[f"{k}_{i}"][:, 0] for i in range(3)], axis=1) for k in ENTRY_LAWS} for size, run in runs.items()}
+    return {
+        size: {k: np.stack([run[f"{k}_{i}"][:, 0] for i in range(3)], axis=1) for k in ENTRY_LAWS}
+        for size, run in runs.items()
+    }
 
 
 @pytest.mark.parametrize("name", ENTRY_LAWS)
@@ -383,7 +402,9 @@ def test_random_batches_of_a_committee_agree_in_law_with_the_reference(sampling,
                 yield committee_rows[on], 1 / 3
 
     rule = Rule(0.1, "heavy ball", 0.5)
-    ends = np.array([trajectory(committee_gradient, [*STARTS[0], *STARTS[1], 0.8], batches(), rule)[-1] for _ in range(replicas)])
+    ends = np.array(
+        [trajectory(committee_gradient, [*STARTS[0], *STARTS[1], 0.8], batches(), rule)[-1] for _ in range(replicas)]
+    )
     run = simulate(committee, SGD(0.1, momentum=HeavyBall(0.5), sampling=sampling, batch_size=size),
                    **{**VECTOR_RUN, "until": steps, "times": [steps], "replicas": 4000, "seed": 8})  # fmt: skip
     ours = np.stack([run[k][:, 0] for k in ("m", "o", "q1", "a")], axis=1)
@@ -436,7 +457,9 @@ def test_field_gradients_in_sgd_have_the_covariance_of_brute_force_tensors():
     run = simulate(model, SGD(1), at={n: size}, clock=Clock.STEPS, until=1, times=[0, 1], replicas=20_000, seed=12,
                    observe={f"{a}_{i}": dot(a, e) for a in (one, two) for i, e in enumerate(axes)},
                    start={one: begin[0], two: begin[1], **dict(zip(axes, np.eye(size), strict=True))})  # fmt: skip
-    moved = np.stack([run[f"{a}_{i}"][:, 0] - run[f"{a}_{i}"][:, 1] for a in ("one", "two") for i in range(size)], axis=1)
+    moved = np.stack(
+        [run[f"{a}_{i}"][:, 0] - run[f"{a}_{i}"][:, 1] for a in ("one", "two") for i in range(size)], axis=1
+    )
 
     def derivative(order, point):
         """d/dw_k of sum W_{i1..} w_i1 ..., as a matrix (k, entries of the tensor)."""
@@ -444,7 +467,9 @@ def test_field_gradients_in_sgd_have_the_covariance_of_brute_force_tensors():
         monomials = np.array([1], dtype=object)
         for _ in range(order):
             monomials = np.array([m * s for m in monomials for s in w], dtype=object)
-        return np.array([[float(sympy.diff(m, s).subs(dict(zip(w, point, strict=True)))) for m in monomials] for s in w])
+        return np.array(
+            [[float(sympy.diff(m, s).subs(dict(zip(w, point, strict=True)))) for m in monomials] for s in w]
+        )
 
     linear_w = np.vstack([derivative(2, begin[0]), 2 * derivative(2, begin[1])])
     linear_z = np.vstack([derivative(3, begin[0]), np.zeros((size, size**3))])
@@ -475,7 +500,9 @@ def test_two_fields_at_several_points_share_no_random_numbers():
 # ------------------------------------------------------------------------------------------------------ reproducibility
 
 z, wv, vv, xi = Vector("z", n), Vector("w", n), Vector("v", n), symbols("xi")
-regression = Model((dot(wv, z) - dot(vv, z) - xi) ** 2 / 2, [wv], {z: Normal(), xi: StudentT(nu)}, fixed={dot(vv, vv): 1})
+regression = Model(
+    (dot(wv, z) - dot(vv, z) - xi) ** 2 / 2, [wv], {z: Normal(), xi: StudentT(nu)}, fixed={dot(vv, vv): 1}
+)
 REGRESSION_RUN = {"at": {n: 7, nu: 5}, "observe": {"q": dot(wv, wv), "m": dot(wv, vv)}, "clock": Clock.STEPS, "until": 6,
                   "times": [0, 3, 6]}  # fmt: skip
 
@@ -649,7 +676,11 @@ def test_steps_per_dimension_need_a_dimension():
 
 def test_times_come_out_in_units_of_the_clock():
     at = {n: 7, nu: 5}
-    for clock, length in ((Clock.STEPS, 1), (Clock.LEARNING_RATE_TIMES_STEPS, 0.05), (Clock.STEPS_PER_DIMENSION, 1 / 7)):
+    for clock, length in (
+        (Clock.STEPS, 1),
+        (Clock.LEARNING_RATE_TIMES_STEPS, 0.05),
+        (Clock.STEPS_PER_DIMENSION, 1 / 7),
+    ):
         run = simulate(regression, SGD(0.05), **{**GOOD, "at": at, "clock": clock, "until": 10 * length, "times": None})
         np.testing.assert_allclose(run["time"], length * np.arange(11), rtol=1e-13)
         assert run["time"].attrs["units"] == run.attrs["clock"] == str(clock)
@@ -657,7 +688,11 @@ def test_times_come_out_in_units_of_the_clock():
 
 def test_equations_bring_statistics_and_clock():
     eta = symbols("eta", positive=True)
-    recurrence = moments(Model((u * x - y) ** 2 / 2, [u], {x: Normal(), y: Normal()}), SGD(eta, momentum=HeavyBall(0.5)))
-    run = simulate(recurrence.model, recurrence.algorithm, at={eta: 0.1}, observe=recurrence, start={u: 1.0}, until=5, replicas=2)
+    recurrence = moments(
+        Model((u * x - y) ** 2 / 2, [u], {x: Normal(), y: Normal()}), SGD(eta, momentum=HeavyBall(0.5))
+    )
+    run = simulate(
+        recurrence.model, recurrence.algorithm, at={eta: 0.1}, observe=recurrence, start={u: 1.0}, until=5, replicas=2
+    )
     assert set(recurrence.statistics) <= set(run.data_vars)
     assert run.attrs["clock"] == "steps"

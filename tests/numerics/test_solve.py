@@ -118,14 +118,22 @@ def test_equations_without_a_solver_are_refused():
 
 def test_the_small_noise_covariance_of_an_ornstein_uhlenbeck_process_is_exact():
     drift, spread = np.array([[-1.0, 0.4], [-0.7, -0.3]]), np.array([[0.5, 0.1], [0.1, 0.2]])
-    sde = SDE(rates={x: -x + 0.4 * y, y: -a * x - 0.3 * y}, covariance=sympy.ImmutableDenseMatrix([[b, 0.1], [0.1, 0.2]]))
+    sde = SDE(
+        rates={x: -x + 0.4 * y, y: -a * x - 0.3 * y}, covariance=sympy.ImmutableDenseMatrix([[b, 0.1], [0.1, 0.2]])
+    )
     path = solve(sde, at={b: 0.5, a: 0.7}, start={x: 1.0, y: -0.5}, until=3, times=[0, 1.0, 3.0])
     for index, time in enumerate([0, 1.0, 3.0]):
         np.testing.assert_allclose([path["x"][index], path["y"][index]], expm(drift * time) @ [1, -0.5], atol=1e-9)
         grid, weights = np.polynomial.legendre.leggauss(60)
-        exact = sum(w * expm(drift * s) @ spread @ expm(drift * s).T for s, w in zip(time * (grid + 1) / 2, weights, strict=True))
+        exact = sum(
+            w * expm(drift * s) @ spread @ expm(drift * s).T
+            for s, w in zip(time * (grid + 1) / 2, weights, strict=True)
+        )
         exact = exact * time / 2
-        found = [[path["x_variance"][index], path["x_y_covariance"][index]], [path["x_y_covariance"][index], path["y_variance"][index]]]
+        found = [
+            [path["x_variance"][index], path["x_y_covariance"][index]],
+            [path["x_y_covariance"][index], path["y_variance"][index]],
+        ]
         np.testing.assert_allclose(np.array(found, dtype=float), exact, atol=1e-9)
 
 
@@ -158,7 +166,9 @@ def test_a_recurrence_is_iterated_from_its_old_state(at):
     for step in range(21):
         expected[step] = state
         state = (3.2 * state[0] * (1 - state[0]), 0.5 * state[1] + state[0])
-    np.testing.assert_allclose(np.stack([path["x"], path["y"]], axis=1), [expected[k] for k in (0, 1, 7, 20)], rtol=1e-12)
+    np.testing.assert_allclose(
+        np.stack([path["x"], path["y"]], axis=1), [expected[k] for k in (0, 1, 7, 20)], rtol=1e-12
+    )
 
 
 def test_an_overflowing_recurrence_is_refused():

@@ -79,7 +79,11 @@ def test_statistics_may_be_nonlinear_functions():
 
 
 def test_statistics_that_determine_each_other_jointly_are_solved_as_a_system():
-    statistics = {"sum": dot(w, w) + 2 * dot(w, v), "difference": dot(w, w) - dot(w, v), "d2": (dot(u, u) - dot(w, w)) ** 3}
+    statistics = {
+        "sum": dot(w, w) + 2 * dot(w, v),
+        "difference": dot(w, w) - dot(w, v),
+        "d2": (dot(u, u) - dot(w, w)) ** 3,
+    }
     rest = {dot(u, v): 0.1, dot(u, w): 0.4, dot(w, s): 0.2, dot(u, s): -0.5}
     begun = start({"sum": 2.0, "difference": 1.4, "d2": -0.125, **rest}, statistics=statistics)
     w_, u_ = begun.vectors[0]
@@ -220,7 +224,9 @@ def test_finite_laws_mixtures_and_data_sets_are_drawn():
 
 def test_momentum_starts_at_rest():
     speed = Vector("velocity_w", n)
-    rested = at_rest({"one": dot(speed, w) + dot(w, w), "two": symbols("velocity_a") + a}, [speed, symbols("velocity_a")])
+    rested = at_rest(
+        {"one": dot(speed, w) + dot(w, w), "two": symbols("velocity_a") + a}, [speed, symbols("velocity_a")]
+    )
     assert rested == {"one": dot(w, w), "two": a}
 
 

@@ -4,8 +4,7 @@ import pickle
 
 import pytest
 import sympy
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from sympy import Rational, cos, expand, log, sqrt, tanh
 
 from theory import Vector, dot, symbols

@@ -5,8 +5,7 @@ import pickle
 import pytest
 import strategies
 import sympy
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from sympy import Rational, srepr
 
 from theory import (
@@ -63,14 +62,27 @@ def test_a_simple_decimal_is_the_rational_that_it_looks_like():
 
 
 def test_options_of_one_number_are_told_apart_by_kind():
-    choices = [HeavyBall(0.5), Nesterov(0.5), NesterovLookahead(0.5), DecoupledDecay(0.5), SoftThreshold(0.5), bernoulli(0.5)]
+    choices = [
+        HeavyBall(0.5),
+        Nesterov(0.5),
+        NesterovLookahead(0.5),
+        DecoupledDecay(0.5),
+        SoftThreshold(0.5),
+        bernoulli(0.5),
+    ]
     assert len(set(choices)) == len({choice.content_hash for choice in choices}) == len(choices)
     assert SGD(ETA, weight_decay=0.5) != SGD(ETA, weight_decay=DecoupledDecay(0.5))
 
 
 def test_the_symbols_of_an_algorithm_are_those_of_its_options():
     beta, ridge = symbols("beta lambda")
-    algorithm = SGD(ETA / N, momentum=HeavyBall(beta), weight_decay=ridge, samples=ALPHA * N, sampling=persistent(Rational(1, 2), TAU))
+    algorithm = SGD(
+        ETA / N,
+        momentum=HeavyBall(beta),
+        weight_decay=ridge,
+        samples=ALPHA * N,
+        sampling=persistent(Rational(1, 2), TAU),
+    )
     assert algorithm.free_symbols == {ETA, N, beta, ridge, ALPHA, TAU}
 
 
@@ -84,7 +96,10 @@ def test_the_conventions_say_what_the_numbers_mean():
     assert SGD(ETA).conventions() == ("learning_rate multiplies the batch mean of the per-sample gradient",)
     assert any("theta^2/2" in line for line in SGD(ETA, weight_decay=1).conventions())
     assert any("decoupled" in line for line in SGD(ETA, weight_decay=DecoupledDecay(1)).conventions())
-    assert any("lookahead" in line.lower() or "beta v'" in line for line in SGD(ETA, momentum=NesterovLookahead(0.5)).conventions())
+    assert any(
+        "lookahead" in line.lower() or "beta v'" in line
+        for line in SGD(ETA, momentum=NesterovLookahead(0.5)).conventions()
+    )
 
 
 def test_the_sampling_in_force_follows_from_the_data():
@@ -135,7 +150,10 @@ def test_an_algorithm_prints_what_differs_from_plain_sgd():
         (lambda: SGD(ETA, proximal=1), r"proximal=1: expected SoftThreshold\(strength\)"),
         (lambda: SGD(ETA, sampling="reshuffled"), "sampling='reshuffled' is unknown; choose one of Sampling.ONLINE"),
         (lambda: SGD(ETA, samples=8, sampling=Sampling.ONLINE), "samples=8 asks for a fixed data set"),
-        (lambda: SGD(ETA, batch_size=2, samples=8, sampling=bernoulli(0.5)), r"bernoulli\(1/2\) sets the batch .*batch_size=2"),
+        (
+            lambda: SGD(ETA, batch_size=2, samples=8, sampling=bernoulli(0.5)),
+            r"bernoulli\(1/2\) sets the batch .*batch_size=2",
+        ),
         (lambda: GD(ETA, batch_size=2), "FULL_BATCH uses every sample; drop batch_size=2"),
         (lambda: HeavyBall(1), "momentum beta must be below 1, got 1"),
         (lambda: HeavyBall(-0.1), "momentum beta must be at least 0"),
@@ -145,7 +163,10 @@ def test_an_algorithm_prints_what_differs_from_plain_sgd():
         (lambda: bernoulli(1.5), "batch fraction b must be at most 1, got 3/2"),
         (lambda: persistent(0.5, 0), "persistence time tau must be above 0, got 0"),
         (lambda: GD(ETA).sampling_for(None), "sampling=full_batch needs a fixed data set"),
-        (lambda: SGD(ETA, sampling=bernoulli(0.5)).sampling_for(None), r"sampling=bernoulli\(1/2\) needs a fixed data set"),
+        (
+            lambda: SGD(ETA, sampling=bernoulli(0.5)).sampling_for(None),
+            r"sampling=bernoulli\(1/2\) needs a fixed data set",
+        ),
         (
             lambda: SGD(ETA, batch_size=9, sampling=Sampling.WITHOUT_REPLACEMENT).sampling_for(8),
             "a batch of 9 is larger than the data set of 8",

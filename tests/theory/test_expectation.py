@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import sympy
 from conformance import evaluated
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from scipy.integrate import dblquad, quad
 from sympy import Abs, Heaviside, Max, Rational, cos, erf, exp, expand, sign, sin, tanh
 

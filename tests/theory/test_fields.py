@@ -4,8 +4,7 @@ import pickle
 
 import pytest
 import sympy
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from sympy import Lambda, exp
 
 from theory import FieldGradient, GaussianField, Model, Normal, Vector, dot, gradient, symbols
@@ -52,7 +51,14 @@ def test_fields_are_equal_if_name_and_covariance_are():
 @pytest.mark.parametrize("order", [1, 3, K])
 def test_fields_their_values_and_gradients_survive_pickling(order):
     field = GaussianField("W", order=order)
-    for item in (field, field.law, field(W), field(W) ** 2 + dot(W, W), FieldGradient(field, W), dot(FieldGradient(field, W), V)):
+    for item in (
+        field,
+        field.law,
+        field(W),
+        field(W) ** 2 + dot(W, W),
+        FieldGradient(field, W),
+        dot(FieldGradient(field, W), V),
+    ):
         twin = pickle.loads(pickle.dumps(item))
         assert twin == item
         assert hash(twin) == hash(item)
@@ -79,7 +85,9 @@ def test_substitution_reaches_the_covariance():
     field = GaussianField("W", order=K)
     assert field.substitute({K: sympy.S(2)}) == GaussianField("W", order=2)
     model = Model(field(W) + dot(W, V) ** K, [W], [field])
-    assert model.substitute({K: 2}) == Model(GaussianField("W", order=2)(W) + dot(W, V) ** 2, [W], [GaussianField("W", order=2)])
+    assert model.substitute({K: 2}) == Model(
+        GaussianField("W", order=2)(W) + dot(W, V) ** 2, [W], [GaussianField("W", order=2)]
+    )
 
 
 @pytest.mark.parametrize("order", [1, 2, 3])

@@ -6,8 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import sympy
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from sympy import FiniteSet, Integer, Rational
 
 from theory.errors import InvalidData, UnsupportedExpectation

@@ -2,8 +2,7 @@
 
 import pytest
 import sympy
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from sympy import FiniteSet, I, Interval, Rational, S, Symbol
 
 from theory.errors import InvalidLaw, ModelError, NotReal, UnsupportedExpectation

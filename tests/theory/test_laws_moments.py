@@ -5,8 +5,7 @@ from itertools import product
 import mpmath
 import pytest
 import sympy
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from sympy import Expr, Matrix, Rational, Symbol, lambdify, oo
 
 from theory.errors import InvalidRequest, MomentDoesNotExist, UnsupportedExpectation

@@ -5,10 +5,8 @@ import pickle
 import pytest
 import strategies
 import sympy
-from hypothesis import assume, given
-from hypothesis import strategies as st
-from strategies import DIMENSION as N
-from strategies import entry, in_components
+from hypothesis import assume, given, strategies as st
+from strategies import DIMENSION as N, entry, in_components
 from sympy import Rational
 
 from theory import (
@@ -69,7 +67,11 @@ def test_the_order_of_the_data_does_not_matter(model, random):
 
 @given(strategies.models())
 def test_every_symbol_has_exactly_one_role(model):
-    roles = [*model.scalar_parameters, *(s for s in model.random if isinstance(s, sympy.Symbol)), *model.hyperparameters]
+    roles = [
+        *model.scalar_parameters,
+        *(s for s in model.random if isinstance(s, sympy.Symbol)),
+        *model.hyperparameters,
+    ]
     assert len(set(roles)) == len(roles)
     assert model.loss.free_symbols <= set(roles)
     assert set(model.vectors) == {*model.vector_parameters, *model.data_vectors, *model.signals}
@@ -97,7 +99,10 @@ def test_the_gradient_without_a_dimension_is_the_gradient_in_coordinates(model, 
         assert sympy.expand(value - derived[parameter]) == 0
 
 
-@given(strategies.vector_models(), st.sampled_from([sympy.tanh, sympy.exp, sympy.cos, lambda d: sympy.log(1 + sympy.exp(d))]))
+@given(
+    strategies.vector_models(),
+    st.sampled_from([sympy.tanh, sympy.exp, sympy.cos, lambda d: sympy.log(1 + sympy.exp(d))]),
+)
 def test_the_gradient_of_a_function_of_the_loss_follows_the_chain_rule(model, outer):
     composed = Model(outer(model.loss), model.parameters, dict(model.data))
     inner, whole = gradient(model), gradient(composed)
@@ -220,7 +225,10 @@ def test_an_open_or_foreign_dimension_is_refused_by_name():
 
 def test_entries_do_not_take_the_name_of_another_symbol():
     w_0 = symbols("w_0")
-    for model in (Model(w_0 * dot(W, Z), [W], {Z: Normal()}), Model(w_0 * dot(W, Z), [W], {Z: Normal(), w_0: Normal()})):
+    for model in (
+        Model(w_0 * dot(W, Z), [W], {Z: Normal()}),
+        Model(w_0 * dot(W, Z), [W], {Z: Normal(), w_0: Normal()}),
+    ):
         with pytest.raises(DuplicateName, match="entry of w would carry the name 'w_0' of the symbol w_0"):
             model.components({N: 2})
 
@@ -230,7 +238,11 @@ def test_entries_do_not_take_the_name_of_another_symbol():
 
 @given(strategies.models(), strategies.coefficients, strategies.coefficients)
 def test_substitution_reaches_the_whole_statement_and_commutes_with_the_gradient(model, first, second):
-    values = {s: number for s, number in zip(strategies.HYPERPARAMETERS, (first, second), strict=True) if s in model.hyperparameters}
+    values = {
+        s: number
+        for s, number in zip(strategies.HYPERPARAMETERS, (first, second), strict=True)
+        if s in model.hyperparameters
+    }
     image = model.loss.xreplace(values)
     assume(all(p in image.free_symbols | image.atoms(Vector) for p in model.parameters))
     replaced = model.substitute(values)
@@ -253,13 +265,21 @@ def test_substitution_reaches_laws_and_fixed_values():
     model = Model(X * dot(W, V), [W], {X: Discrete({1: p, -1: 1 - p})}, {dot(V, V): norm})
     assert model.hyperparameters == (norm, p)
     half = Rational(1, 2)
-    assert model.substitute({p: half, norm: 4}) == Model(X * dot(W, V), [W], {X: Discrete({1: half, -1: half})}, {dot(V, V): 4})
+    assert model.substitute({p: half, norm: 4}) == Model(
+        X * dot(W, V), [W], {X: Discrete({1: half, -1: half})}, {dot(V, V): 4}
+    )
     checked = model.substitute({p: TAU**2 / (1 + TAU**2)})
     assert set(checked.hyperparameters) == {TAU, norm}
 
 
-@pytest.mark.parametrize(("key", "message"), [(A, "a is no hyperparameter of this model; they are tau"), (XI, "xi is no hyper"),
-                                              (N, r"n is the dimension of vectors; write model.components\(\{n: ...\}\)")])
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        (A, "a is no hyperparameter of this model; they are tau"),
+        (XI, "xi is no hyper"),
+        (N, r"n is the dimension of vectors; write model.components\(\{n: ...\}\)"),
+    ],
+)
 def test_substitution_refuses_what_is_no_hyperparameter(key, message):
     model = Model((dot(W, Z) - TAU * XI) ** 2, [W], {Z: Normal(), XI: Normal()})
     with pytest.raises(UnknownValue, match=message):

@@ -8,8 +8,7 @@ import random
 import numpy as np
 import pytest
 import sympy
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from theory import Empirical, Model, Normal, Vector, dot, gradient, networks, symbols
 from theory.errors import DimensionMismatch, ModelError, NotDimensionFree
@@ -54,7 +53,9 @@ def evaluated(values, parameters_or_matrix):
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @pytest.mark.parametrize("value", [-2.0, -0.3, 0.0, 0.7, 3.0])
 def test_an_activation_has_the_values_of_its_formula(name, value):
-    assert math.isclose(float(getattr(networks, name)(X).xreplace({X: sympy.Float(value)})), ACTIVATIONS[name](value), abs_tol=1e-14)
+    assert math.isclose(
+        float(getattr(networks, name)(X).xreplace({X: sympy.Float(value)})), ACTIVATIONS[name](value), abs_tol=1e-14
+    )
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
@@ -65,7 +66,9 @@ def test_a_network_of_any_activation_has_a_gradient_that_agrees_with_finite_diff
     loss = sympy.lambdify(list(values), model.loss, "math")
     for parameter in model.parameters:
         assert not derived[parameter].has(sympy.DiracDelta, sympy.Derivative)
-        up, down = (loss(**{str(s): v + (sign * 1e-6 if s == parameter else 0) for s, v in values.items()}) for sign in (1, -1))
+        up, down = (
+            loss(**{str(s): v + (sign * 1e-6 if s == parameter else 0) for s, v in values.items()}) for sign in (1, -1)
+        )
         assert math.isclose(float(derived[parameter].xreplace(values)), (up - down) / 2e-6, rel_tol=1e-6, abs_tol=1e-8)
 
 
@@ -206,7 +209,11 @@ def test_a_data_set_is_cut_into_columns_for_the_inputs_of_a_network():
 def test_a_matrix_may_be_a_parameter_whole():
     U = Matrix("U", 2, 2)
     assert Model(U.trace() * X, [U[0, 0], U[1, 1]], {X: Normal()}).parameters == (U[0, 0], U[1, 1])
-    assert Model(sum(U) * X, [U], {X: Normal()}) == Model(sum(U) * X, U, {X: Normal()}) == Model(sum(U) * X, list(U), {X: Normal()})
+    assert (
+        Model(sum(U) * X, [U], {X: Normal()})
+        == Model(sum(U) * X, U, {X: Normal()})
+        == Model(sum(U) * X, list(U), {X: Normal()})
+    )
     assert U.T * U == (U.T * U).T
 
 
@@ -223,10 +230,18 @@ def test_a_matrix_may_be_a_parameter_whole():
         (lambda: MLP([3, 0, 1], activation=relu), ModelError, r"MLP\(\[3, 0, 1\]\): a width .* got 0"),
         (lambda: MLP([3, True], activation=relu), ModelError, "a width must be a positive whole number, got True"),
         (lambda: MLP([3, 1], activation="relu"), ModelError, "activation='relu' must be a function"),
-        (lambda: MLP([3, 1], activation=lambda x: x * symbols("q")), ModelError, "must be a function of one expression"),
+        (
+            lambda: MLP([3, 1], activation=lambda x: x * symbols("q")),
+            ModelError,
+            "must be a function of one expression",
+        ),
         (lambda: MLP([3, 1], activation=square)(inputs("x", 2)), DimensionMismatch, "layer W1 takes 3 inputs, got 2"),
         (lambda: Linear("A", 2, 0), ModelError, "rows must be a positive whole number, got 0"),
-        (lambda: Linear("A", 2, 1)(Vector("x", 2)), NotDimensionFree, r"got x of type Vector.*inputs\(name, count\)|got Vector"),
+        (
+            lambda: Linear("A", 2, 1)(Vector("x", 2)),
+            NotDimensionFree,
+            r"got x of type Vector.*inputs\(name, count\)|got Vector",
+        ),
         (lambda: Linear("A", 1, 1)([Vector("x", 2)]), NotDimensionFree, "of type Vector"),
         (lambda: Linear("A", 1, 1)("x"), ModelError, "got the text 'x'"),
         (lambda: Attention("A", 2, 0, 1), ModelError, "positive whole number, got 0"),

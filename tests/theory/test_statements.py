@@ -269,7 +269,7 @@ def test_the_order_in_which_data_are_listed_does_not_matter_but_the_order_of_par
 
 def test_the_explicit_mlp_is_the_vector_data_set_cut_into_columns():
     model, _ = mlp_on_data()
-    (names, law), = model.data
+    ((names, law),) = model.data
     assert len(names) == law.size == 11
     assert model.data_count == 20
     assert model.is_explicit
@@ -278,6 +278,6 @@ def test_the_explicit_mlp_is_the_vector_data_set_cut_into_columns():
 def test_the_explicit_view_of_a_data_set_of_vectors_is_the_model_stated_with_its_columns():
     model, _ = vector_data_set()
     w, x, y = inputs("w", 3), inputs("x", 3), symbols("y")
-    (_, law), = model.data
+    ((_, law),) = model.data
     loss = (sum(a * b for a, b in zip(w, x, strict=True)) - y) ** 2 / 2
     assert model.components() == Model(loss, w, {(x, y): Empirical(*law.arrays)})

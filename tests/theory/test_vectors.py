@@ -6,10 +6,8 @@ import pickle
 import pytest
 import strategies
 import sympy
-from hypothesis import given
-from hypothesis import strategies as st
-from strategies import DIMENSION as N
-from strategies import in_components
+from hypothesis import given, strategies as st
+from strategies import DIMENSION as N, in_components
 from sympy import Rational, sqrt, srepr
 
 from theory import InnerProduct, LinearCombination, Vector, dot, symbols, vectors

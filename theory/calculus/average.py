@@ -73,7 +73,7 @@ class SampleAverage:
                     value = average_polynomial(image, self.groups([image]))
                 except NotPolynomial:
                     value = average(image, self._projection_groups(image))
-                total.append(self.dimension ** power * probability * value)
+                total.append(self.dimension**power * probability * value)
         return sympy.Add(*total)
 
     def concentrated(self, expression: Expr) -> dict[int, Expr]:
@@ -101,8 +101,10 @@ class SampleAverage:
             if not marked.has(mark):
                 return powers
             marked = sympy.diff(marked, mark) / (power + 1)
-        raise DataNormInGradient("the squared norm of a data vector enters the loss inside a non-polynomial function; the "
-                                 "derivation covers it only as a polynomial factor")
+        raise DataNormInGradient(
+            "the squared norm of a data vector enters the loss inside a non-polynomial function; the "
+            "derivation covers it only as a polynomial factor"
+        )
 
     @property
     def dimension(self) -> Expr:
@@ -117,8 +119,9 @@ class SampleAverage:
         involved = [(names, law) for names, law in self.class_laws if self._involves(expression, names)]
         for _, law in involved:
             if not law.is_finite or any(law_width(law)):
-                raise UnsupportedExpectation(f"the data set {law} fixes vectors of a given width; work in coordinates: "
-                                             f"model.components()")
+                raise UnsupportedExpectation(
+                    f"the data set {law} fixes vectors of a given width; work in coordinates: model.components()"
+                )
         for outcomes in product(*(law.outcomes() for _, law in involved)):
             probability: Expr = S.One
             vectors: dict[Vector, Any] = {}
@@ -160,8 +163,9 @@ class SampleAverage:
     def _projection_groups(self, expression: Expr) -> list[Any]:
         """Groups for non-polynomial expressions without data norms: projections <z, b> as plain Gaussians."""
         groups: list[Any] = [LawGroup(names, law) for names, law in self.laws if expression.free_symbols & set(names)]
-        fields = expression.atoms(FieldValue) | {p for p in expression.atoms(InnerProduct)
-                                                 if any(isinstance(v, FieldGradient) for v in p.args)}
+        fields = expression.atoms(FieldValue) | {
+            p for p in expression.atoms(InnerProduct) if any(isinstance(v, FieldGradient) for v in p.args)
+        }
         if fields:
             self._refuse_nonpolynomial_field(expression, fields)
             groups.append(FieldGroup(tuple(sorted(fields, key=str)), self.known))
@@ -177,14 +181,15 @@ class SampleAverage:
                 groups.append(GaussianGroup(symbols, covariance))
         return groups
 
-
     @staticmethod
     def _refuse_nonpolynomial_field(expression: Expr, fields: set[Any]) -> None:
         dummies = {node: Dummy(real=True) for node in fields}
         if not expression.xreplace(dummies).is_polynomial(*dummies.values()):
             names = ", ".join(sorted({str(node) for node in fields}))
-            raise FieldOrder(f"a Gaussian field enters the loss inside a non-polynomial function (through {names}); the "
-                             f"derivation covers fields as polynomial factors. Simulate it directly")
+            raise FieldOrder(
+                f"a Gaussian field enters the loss inside a non-polynomial function (through {names}); the "
+                f"derivation covers fields as polynomial factors. Simulate it directly"
+            )
 
 
 def law_width(law: Any) -> tuple[bool, ...]:

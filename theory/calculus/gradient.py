@@ -28,7 +28,9 @@ class Gradient:
         return self.vectors[parameter] if isinstance(parameter, Vector) else self.scalars[parameter]
 
     def __repr__(self) -> str:
-        rows = [f"grad_{w} = " + " + ".join(f"({c}) {b}" for b, c in terms.items()) for w, terms in self.vectors.items()]
+        rows = [
+            f"grad_{w} = " + " + ".join(f"({c}) {b}" for b, c in terms.items()) for w, terms in self.vectors.items()
+        ]
         return "\n".join(rows + [f"d/d{s} = {value}" for s, value in self.scalars.items()])
 
 

@@ -97,7 +97,9 @@ def _lowered(powers: dict[Expr, int], factor: Expr) -> dict[Expr, int]:
 class IsotropicGroup(IntegrationByParts):
     """Inner products that involve data vectors with i.i.d. centred Gaussian entries; `variance[z]` is that of an entry."""
 
-    def __init__(self, symbols: tuple[InnerProduct, ...], variance: Mapping[Vector, Expr], known: Mapping[Expr, Expr]) -> None:
+    def __init__(
+        self, symbols: tuple[InnerProduct, ...], variance: Mapping[Vector, Expr], known: Mapping[Expr, Expr]
+    ) -> None:
         super().__init__(symbols, known)
         self.variance = variance
 
@@ -164,7 +166,9 @@ class FieldGroup(IntegrationByParts):
             if factor_field != field:
                 continue
             if direction is None:  # Cov(F(p), F(q)) = kappa, Cov(<grad F(p), b>, F(q)) = kappa' <q, b>
-                covariance = [(self._kappa(field, p, q, 0), ())] if b is None else _pair(self._kappa(field, p, q, 1), q, b)
+                covariance = (
+                    [(self._kappa(field, p, q, 0), ())] if b is None else _pair(self._kappa(field, p, q, 1), q, b)
+                )
             elif b is None:  # Cov(F(p), <grad F(q), a>) = kappa' <p, a>
                 covariance = _pair(self._kappa(field, p, q, 1), p, direction)
             else:  # Cov(<grad F(p), b>, <grad F(q), a>) = kappa' <a, b> + kappa'' <p, a> <q, b>
@@ -207,9 +211,11 @@ def isotropic_variance(law: Any, vector: Vector) -> Expr:
     from theory.laws import Normal
 
     if not isinstance(law, Normal) or law.moment(1) != 0:
-        raise NonGaussianData(f"the entries of {vector} have the law {law}; this derivation needs centred Gaussian entries, "
-                              f"{vector}: Normal() or Normal(0, variance). Put means into the input as centre + {vector}, "
-                              f"and simulate other laws directly")
+        raise NonGaussianData(
+            f"the entries of {vector} have the law {law}; this derivation needs centred Gaussian entries, "
+            f"{vector}: Normal() or Normal(0, variance). Put means into the input as centre + {vector}, "
+            f"and simulate other laws directly"
+        )
     return law.moment(2)
 
 
@@ -217,5 +223,7 @@ def refuse_mixed(product: InnerProduct, data_vectors: set[Vector]) -> None:
     """A field gradient times a data vector has no rule here."""
     kinds = [isinstance(v, FieldGradient) for v in product.args]
     if any(kinds) and any(v in data_vectors for v in product.args):
-        raise UnsupportedExpectation(f"{product} pairs a field gradient with a data vector, which is not covered; state the "
-                                     f"field and the data in different models")
+        raise UnsupportedExpectation(
+            f"{product} pairs a field gradient with a data vector, which is not covered; state the "
+            f"field and the data in different models"
+        )

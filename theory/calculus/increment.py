@@ -103,10 +103,14 @@ def _at_gradient_point(grad: Gradient, update: LinearUpdate) -> Gradient:
     if not shifted:
         return grad
     images = {p: combine((c, item) for item, c in at.items()) for p, at in shifted.items() if isinstance(p, Vector)}
-    scalars = {p: sympy.Add(*(c * item for item, c in at.items())) for p, at in shifted.items() if isinstance(p, Symbol)}
+    scalars = {
+        p: sympy.Add(*(c * item for item, c in at.items())) for p, at in shifted.items() if isinstance(p, Symbol)
+    }
     if any(isinstance(b, FieldGradient) for terms in grad.vectors.values() for b in terms):
-        raise AlgorithmNotCovered("Nesterov momentum evaluates a Gaussian field at a shifted point, which is not covered; "
-                                  "use HeavyBall or NesterovLookahead")
+        raise AlgorithmNotCovered(
+            "Nesterov momentum evaluates a Gaussian field at a shifted point, which is not covered; "
+            "use HeavyBall or NesterovLookahead"
+        )
 
     def move(expression: Expr) -> Expr:
         return replace_vectors(expression, images).xreplace(scalars)
@@ -144,7 +148,9 @@ class Renaming:
 
     def inverse(self) -> Renaming:
         """The renaming that undoes this one."""
-        return Renaming(*({image: name for name, image in part.items()} for part in (self.symbols, self.images, self.fields)))
+        return Renaming(
+            *({image: name for name, image in part.items()} for part in (self.symbols, self.images, self.fields))
+        )
 
 
 def copied(model: Model, index: int) -> Renaming:
@@ -177,12 +183,17 @@ def one_step_increment(model: Model, algorithm: SGD, quantity: Any) -> Expr:
     eta**2*dot(w, z)**2*dot(z, z) - 2*eta*dot(w, z)**2
     """
     if algorithm.batch_size != 1:
-        raise AlgorithmNotCovered(f"one_step_increment is the identity for one sample; batch_size={algorithm.batch_size} "
-                                  f"is averaged by finite_size_drift and moments")
+        raise AlgorithmNotCovered(
+            f"one_step_increment is the identity for one sample; batch_size={algorithm.batch_size} "
+            f"is averaged by finite_size_drift and moments"
+        )
     expression = sympy.sympify(quantity)
     step = OneStep(model, algorithm)
-    parts = {node: step.after(node) for node in expression.atoms(InnerProduct, Symbol)
-             if isinstance(node, InnerProduct) or node in step.moving_scalars}
+    parts = {
+        node: step.after(node)
+        for node in expression.atoms(InnerProduct, Symbol)
+        if isinstance(node, InnerProduct) or node in step.moving_scalars
+    }
     back = copied(model, 1).inverse()
     new = {node: part.carried + back.scalar(part.single + part.same) for node, part in parts.items()}
     return sympy.expand(expression.xreplace(new) - expression)

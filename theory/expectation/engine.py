@@ -48,7 +48,11 @@ def average(expression: Expr, groups: Groups) -> Expr:
 def average_polynomial(expression: Expr, groups: Sequence[Group]) -> Expr:
     """E of an expression that is polynomial in the random symbols; raises `NotPolynomial` otherwise."""
     symbols = tuple(symbol for group in groups for symbol in group.symbols)
-    hints = [s for s in coefficient_symbols([expression, *(hint for group in groups for hint in group.hints())]) if s not in symbols]
+    hints = [
+        s
+        for s in coefficient_symbols([expression, *(hint for group in groups for hint in group.hints())])
+        if s not in symbols
+    ]
 
     def derivation(algebra: Any) -> Expr:
         return algebra.expression(Averager(algebra, tuple(groups)).average(algebra.element(expression)))
@@ -114,8 +118,10 @@ def _hard(expression: Expr, groups: Groups) -> Expr:
 
     for group in groups:
         if not isinstance(group, (GaussianGroup, LawGroup)):
-            raise UnsupportedExpectation(f"E of {expression}: {', '.join(map(str, group.symbols))} can be averaged in polynomials "
-                                         f"only, apart from non-polynomial functions of other random quantities")
+            raise UnsupportedExpectation(
+                f"E of {expression}: {', '.join(map(str, group.symbols))} can be averaged in polynomials "
+                f"only, apart from non-polynomial functions of other random quantities"
+            )
     for group in groups:
         if isinstance(group, LawGroup) and group.law.is_finite and _depends(expression, group):
             rest = [other for other in groups if other is not group]
@@ -126,10 +132,18 @@ def _hard(expression: Expr, groups: Groups) -> Expr:
                 total.append(probability * average(expression.xreplace(images), rest))
             return sympy.Add(*total)
     for group in groups:
-        if isinstance(group, LawGroup) and isinstance(group.law, Mixture):  # its parts may be points, or differ in support
+        if isinstance(group, LawGroup) and isinstance(
+            group.law, Mixture
+        ):  # its parts may be points, or differ in support
             rest = [other for other in groups if other is not group]
             parts = zip(group.law.laws, group.law.weights, strict=True)
-            return sympy.Add(*(weight * average(expression, [*rest, LawGroup(group.symbols, law)]) for law, weight in parts if weight != 0))
+            return sympy.Add(
+                *(
+                    weight * average(expression, [*rest, LawGroup(group.symbols, law)])
+                    for law, weight in parts
+                    if weight != 0
+                )
+            )
     gaussian, others, expression = _gather_gaussian(expression, groups)
     result = _gaussian_node(expression, gaussian)
     for group in others:
@@ -154,7 +168,8 @@ def _gather_gaussian(expression: Expr, groups: Groups) -> tuple[list[tuple[Expr,
             covariance = {
                 (a, b): group.law.moment(
                     tuple(p + q for p, q in zip(units[i], units[j], strict=True)) if size > 1 else 2
-                ) - means[i] * means[j]
+                )
+                - means[i] * means[j]
                 for i, a in enumerate(group.symbols)
                 for j, b in enumerate(group.symbols)
             }
@@ -181,8 +196,10 @@ def _gaussian_node(expression: Expr, entries: list[Any]) -> Expr:
 
 def _density_node(expression: Expr, group: LawGroup) -> Expr:
     if len(group.symbols) != 1:
-        raise UnsupportedExpectation(f"E over the joint law {group.law} of {group.symbols} has no closed form and no "
-                                     f"quadrature: only scalar densities and joint Gaussians can be integrated")
+        raise UnsupportedExpectation(
+            f"E over the joint law {group.law} of {group.symbols} has no closed form and no "
+            f"quadrature: only scalar densities and joint Gaussians can be integrated"
+        )
     variable = Symbol("_u", real=True)
     support, density = group.law.support, group.law.density(variable)
     # the first piece of a density holds on its support, which the limits already say

@@ -43,7 +43,6 @@ class LawGroup:
             self._memory[exponents] = algebra.element(value)
         return self._memory[exponents]
 
-
     def hints(self) -> list[Expr]:
         return sorted(self.law.free_symbols, key=str)
 
@@ -85,7 +84,7 @@ class GaussianGroup:
 
 
 def _lower(exponents: tuple[int, ...], index: int) -> tuple[int, ...]:
-    return (*exponents[:index], exponents[index] - 1, *exponents[index + 1:])
+    return (*exponents[:index], exponents[index] - 1, *exponents[index + 1 :])
 
 
 class Averager:

@@ -30,8 +30,9 @@ class Quadrature(Expr):
     def __new__(cls, integrand: Expr, variable: Symbol, density: Expr, lower: Expr, upper: Expr) -> Quadrature:
         bound = Symbol(f"_x{_depth(integrand, Quadrature) or ''}", real=True)
         images = {variable: bound}
-        return Expr.__new__(cls, integrand.xreplace(images), bound, density.xreplace(images),
-                            sympy.sympify(lower), sympy.sympify(upper))
+        return Expr.__new__(
+            cls, integrand.xreplace(images), bound, density.xreplace(images), sympy.sympify(lower), sympy.sympify(upper)
+        )
 
     integrand = property(lambda self: self.args[0])
     variable = property(lambda self: self.args[1])
@@ -76,9 +77,15 @@ class Quadrature(Expr):
     def _eval_derivative(self, symbol: Any) -> Expr:
         if symbol in self.lower.free_symbols | self.upper.free_symbols:
             raise NotImplementedError("differentiate before averaging: the ends of the integral depend on the symbol")
-        return Quadrature(sympy.diff(self.integrand, symbol), self.variable, self.density, self.lower, self.upper) + \
-            Quadrature(self.integrand * sympy.diff(sympy.log(self.density), symbol), self.variable, self.density,
-                       self.lower, self.upper)
+        return Quadrature(
+            sympy.diff(self.integrand, symbol), self.variable, self.density, self.lower, self.upper
+        ) + Quadrature(
+            self.integrand * sympy.diff(sympy.log(self.density), symbol),
+            self.variable,
+            self.density,
+            self.lower,
+            self.upper,
+        )
 
 
 class GaussianQuadrature(Expr):
@@ -125,12 +132,20 @@ class GaussianQuadrature(Expr):
             return self
         size = len(self.args[1])
         with mpmath.workprec(prec + 10):
-            factor = self.covariance.evalf(mpmath.mp.dps).cholesky(hermitian=False) if size > 1 else self.covariance.applyfunc(sympy.sqrt)
+            factor = (
+                self.covariance.evalf(mpmath.mp.dps).cholesky(hermitian=False)
+                if size > 1
+                else self.covariance.applyfunc(sympy.sqrt)
+            )
             normals = tuple(Symbol(f"_n{index}", real=True) for index in range(size))
-            images = {bound: sum(factor[i, j] * normals[j] for j in range(size)) for i, bound in enumerate(self.args[1])}
+            images = {
+                bound: sum(factor[i, j] * normals[j] for j in range(size)) for i, bound in enumerate(self.args[1])
+            }
             weight = sympy.exp(-sympy.Add(*(s**2 for s in normals)) / 2) / sympy.sqrt(2 * sympy.pi) ** size
             weighted = sympy.lambdify(normals, self.integrand.xreplace(images) * weight, "mpmath")
-            return sympy.Float(mpmath.quad(weighted, *([-mpmath.inf, 0, mpmath.inf] for _ in range(size))), precision=prec)
+            return sympy.Float(
+                mpmath.quad(weighted, *([-mpmath.inf, 0, mpmath.inf] for _ in range(size))), precision=prec
+            )
 
     @property
     def _shown(self) -> dict[Symbol, Symbol]:
@@ -139,8 +154,10 @@ class GaussianQuadrature(Expr):
 
     def _latex(self, printer: Any) -> str:
         names = ", ".join(printer._print(name) for name in self._shown.values())
-        return (rf"\mathbb{{E}}_{{({names}) \sim \mathcal{{N}}(0, {printer._print(self.covariance)})}}"
-                rf"\left[{printer._print(self.integrand.xreplace(self._shown))}\right]")
+        return (
+            rf"\mathbb{{E}}_{{({names}) \sim \mathcal{{N}}(0, {printer._print(self.covariance)})}}"
+            rf"\left[{printer._print(self.integrand.xreplace(self._shown))}\right]"
+        )
 
     def _mathml_presentation(self, printer: Any) -> Any:
         parts = [part for name in self._shown.values() for part in (",", name)][1:]

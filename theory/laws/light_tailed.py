@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import sympy
 from sympy import Expr, I, Integer, Piecewise, S
 
-from theory.errors import InvalidLaw
+from theory.errors import InvalidLaw, UnsupportedExpectation
 from theory.laws.draw import Standard, StandardExponential, StandardGamma, StandardUniform
 from theory.laws.law import LocationScale, one_standard
 from theory.laws.parameters import is_negative, is_zero, positive_parameter, rationalized, real_parameter
@@ -150,7 +150,8 @@ class Exponential(LocationScale):
 
     def _standard_potential(self, r: Expr) -> Expr:
         potential = gamma_potential(S.One, r)
-        assert potential is not None  # the shape is the integer 1
+        if potential is None:  # cannot happen: the shape is the integer 1
+            raise UnsupportedExpectation(f"the log-potential of {self} at {r} has no closed form")
         return potential
 
     def _standard_draw(self, name: str) -> tuple[Expr, tuple[tuple[sympy.Symbol, Standard], ...]]:

@@ -45,7 +45,9 @@ from theory.vectors import InnerProduct
 Exponents = tuple[int, ...]
 
 
-def moments(model: Model, algorithm: SGD, *, order: int | None = None, of: Mapping[str, Any] | None = None) -> MomentRecurrence:
+def moments(
+    model: Model, algorithm: SGD, *, order: int | None = None, of: Mapping[str, Any] | None = None
+) -> MomentRecurrence:
     r"""Return the exact recurrence of the moments of SGD: m' = T m + c, at any learning rate and batch size.
 
     Formula: E[theta'^a | theta] for each monomial, the batch mean averaged by set partitions; monomials that appear are
@@ -125,8 +127,10 @@ def _checked_targets(model: Model, step: Any, of: Mapping[str, Any]) -> dict[str
             if any(v not in model.vectors for v in product.args):
                 raise UnknownSymbol(f"of={{{name!r}: ...}} uses {product}, with a vector that the model does not have")
             if any(v in model.data_vectors for v in product.args):
-                raise UnsupportedExpectation(f"of={{{name!r}: ...}} uses {product}, which holds a data vector; average it first, "
-                                             f"or work in coordinates: model.components")
+                raise UnsupportedExpectation(
+                    f"of={{{name!r}: ...}} uses {product}, which holds a data vector; average it first, "
+                    f"or work in coordinates: model.components"
+                )
         checked[name] = expression.xreplace(dict(model.fixed))
     return checked
 
@@ -138,7 +142,11 @@ def _close(
     bound = step.bind(algebra)
     elements = {name: _averaged_target(step, algebra, bound, value) for name, value in targets.items()}
     if order is not None:
-        wanted = [_exponents(combo, count) for k in range(1, order + 1) for combo in combinations_with_replacement(range(count), k)]
+        wanted = [
+            _exponents(combo, count)
+            for k in range(1, order + 1)
+            for combo in combinations_with_replacement(range(count), k)
+        ]
     else:
         parts = {name: algebra.split(element, count) for name, element in elements.items()}
         wanted = sorted({e for split in parts.values() for e in split if any(e)}, key=_position)
@@ -165,20 +173,29 @@ def _averaged_target(step: Any, algebra: Algebra, bound: Any, value: Expr) -> Po
     try:
         element = algebra.element(value)
     except NotPolynomial as error:
-        raise NonPolynomialUpdate(f"of= asks for {value}, which is not polynomial in the state: {error.part}") from error
+        raise NonPolynomialUpdate(
+            f"of= asks for {value}, which is not polynomial in the state: {error.part}"
+        ) from error
     return bound.averager.average(element) if isinstance(step, ExplicitStep) else element
 
 
 def _refuse_frontier(frontier: set[Exponents], step: Any, limit: int) -> None:
     monomials = [_monomial(e, step.coordinates) for e in sorted(frontier, key=_position)]
     shown = ", ".join(map(str, monomials[:6])) + (", ..." if len(monomials) > 6 else "")
-    raise HierarchyNotClosed(monomials, f"moments of degree {limit} call for higher ones ({shown}), so no finite set is exact: the "
-                             f"gradient is not linear. Use scaling_limit for a vector model, simulate directly, or state the "
-                             f"quadratic approximation of the loss")
+    raise HierarchyNotClosed(
+        monomials,
+        f"moments of degree {limit} call for higher ones ({shown}), so no finite set is exact: the "
+        f"gradient is not linear. Use scaling_limit for a vector model, simulate directly, or state the "
+        f"quadratic approximation of the loss",
+    )
 
 
 def _assemble(
-    model: Model, algorithm: SGD, step: Any, algebra: Algebra, rows: dict[Exponents, dict[Exponents, PolyElement]],
+    model: Model,
+    algorithm: SGD,
+    step: Any,
+    algebra: Algebra,
+    rows: dict[Exponents, dict[Exponents, PolyElement]],
     elements: Mapping[str, PolyElement],
 ) -> MomentRecurrence:
     count = len(step.coordinates)
@@ -187,28 +204,45 @@ def _assemble(
     names = {monomial: Moment(_monomial(monomial, step.coordinates)) for monomial in ordered}
     entries = {
         (number[row], number[column] if any(column) else -1): element
-        for row, columns in rows.items() for column, element in columns.items() if element
+        for row, columns in rows.items()
+        for column, element in columns.items()
+        if element
     }
     update: dict[Expr, Expr] = {}
     for row in ordered:
-        terms = [_coefficient(algebra, e) * names.get(column, S.One) for column, e in
-                 sorted(rows[row].items(), key=lambda item: _position(item[0]))]
+        terms = [
+            _coefficient(algebra, e) * names.get(column, S.One)
+            for column, e in sorted(rows[row].items(), key=lambda item: _position(item[0]))
+        ]
         update[names[row]] = sympy.Add(*terms)
     observables, statistics = {}, {}
     for name, element in elements.items():
-        observables[name] = sympy.Add(*(_coefficient(algebra, e) * names.get(column, S.One)
-                                        for column, e in algebra.split(element, count).items()))
+        observables[name] = sympy.Add(
+            *(
+                _coefficient(algebra, e) * names.get(column, S.One)
+                for column, e in algebra.split(element, count).items()
+            )
+        )
         statistics[name] = algebra.expression(element)
     if not elements:
         statistics = {str(name.monomial): name.monomial for name in names.values()}
         observables = {str(name.monomial): name for name in names.values()}
     return MomentRecurrence(
-        update=update, observables=observables, statistics=statistics, order=max(_degree(e, step) for e in ordered),
-        degrees=tuple(_degree(e, step) for e in ordered), entries=entries, algebra=algebra, model=model, algorithm=algorithm,
+        update=update,
+        observables=observables,
+        statistics=statistics,
+        order=max(_degree(e, step) for e in ordered),
+        degrees=tuple(_degree(e, step) for e in ordered),
+        entries=entries,
+        algebra=algebra,
+        model=model,
+        algorithm=algorithm,
         clock=Clock.STEPS,
         conventions=("expectations are over the draws of the algorithm, from a given start", *algorithm.conventions()),
-        assumptions=_assumptions(model, algorithm, len(ordered)), steps=_steps(step, update, names),
-        references=(PROBABILISTIC_STABILITY, FINITE_LEARNING_RATE, MINIBATCH_NOISE), model_hash=content_hash((model, algorithm)),
+        assumptions=_assumptions(model, algorithm, len(ordered)),
+        steps=_steps(step, update, names),
+        references=(PROBABILISTIC_STABILITY, FINITE_LEARNING_RATE, MINIBATCH_NOISE),
+        model_hash=content_hash((model, algorithm)),
     )
 
 
@@ -238,7 +272,11 @@ def _monomial(exponents: Exponents, coordinates: tuple[Expr, ...]) -> Expr:
 def _assumptions(model: Model, algorithm: SGD, size: int) -> tuple[Assumption, ...]:
     mode = algorithm.sampling_for(model.data_count)
     return (
-        Assumption("the gradient is polynomial in the state", Status.CHECKED, "converted into a polynomial ring without remainder"),
+        Assumption(
+            "the gradient is polynomial in the state",
+            Status.CHECKED,
+            "converted into a polynomial ring without remainder",
+        ),
         Assumption("the moments close", Status.CHECKED, f"breadth-first search ended with {size} moments"),
         Assumption("every moment of the data that is needed exists", Status.CHECKED, "each was asked of its law"),
         Assumption("batches of different steps are independent", Status.CHECKED, f"sampling is {mode}"),
@@ -250,21 +288,29 @@ def _steps(step: Any, update: Mapping[Expr, Expr], names: Mapping[Exponents, Mom
         first = tuple((loss_derivative(p), g) for p, g in step.gradients.items())
         reason = "the loss of one sample, differentiated; data enter through their moments"
     else:
-        first = tuple((gradient_coefficient(b, w), c)
-                      for w, t in step.step.gradient.vectors.items() for b, c in t.items())
+        first = tuple(
+            (gradient_coefficient(b, w), c) for w, t in step.step.gradient.vectors.items() for b, c in t.items()
+        )
         reason = "each inner product is exchanged for a scalar, differentiated, and put back"
     shown = list(update.items())[:6]
     algorithm = step.algorithm
     mode = algorithm.sampling_for(step.model.data_count)
     weights = pair_rule(mode, algorithm.batch_size, step.model.data_count)
     pair, together, apart = (Symbol(text) for text in ("E[gbar_a gbar_b]", "E[g_a g_b]", "E[g_a]E[g_b]"))
-    return Steps((
-        Step("Differentiate the loss of one sample", first, reason),
-        Step("Average products of the batch mean gbar", ((pair, weights[0] * together + weights[1] * apart),),
-             "set partitions group equal samples (shown for two factors); distinct ones are independent, or exchangeable without "
-             "replacement"),
-        Step(f"Follow every moment that appears ({len(names)} in all)", tuple((next_value_of(m), e) for m, e in shown),
-             "breadth-first search over monomials until none is new" + ("; the first six are shown" if len(update) > 6 else "")),
-    ))
-
-
+    return Steps(
+        (
+            Step("Differentiate the loss of one sample", first, reason),
+            Step(
+                "Average products of the batch mean gbar",
+                ((pair, weights[0] * together + weights[1] * apart),),
+                "set partitions group equal samples (shown for two factors); distinct ones are independent, or exchangeable without "
+                "replacement",
+            ),
+            Step(
+                f"Follow every moment that appears ({len(names)} in all)",
+                tuple((next_value_of(m), e) for m, e in shown),
+                "breadth-first search over monomials until none is new"
+                + ("; the first six are shown" if len(update) > 6 else ""),
+            ),
+        )
+    )

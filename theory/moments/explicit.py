@@ -49,12 +49,16 @@ class ExplicitStep:
         self.model, self.algorithm = model, algorithm
         self.mode = algorithm.sampling_for(model.data_count)
         if self.mode not in COVERED and not isinstance(self.mode, Bernoulli):
-            raise SamplingNotCovered(f"moments covers independent batches ({', '.join(COVERED)}, bernoulli), not sampling="
-                                     f"{self.mode}; simulate it directly")
+            raise SamplingNotCovered(
+                f"moments covers independent batches ({', '.join(COVERED)}, bernoulli), not sampling="
+                f"{self.mode}; simulate it directly"
+            )
         refuse_drawn_data_set(model, algorithm, "moments")
         if self.mode not in (Sampling.ONLINE, Sampling.WITH_REPLACEMENT) and len(model.data) > 1:
-            raise SamplingNotCovered(f"sampling={self.mode} is covered for one Empirical data set; this model has further random "
-                                     f"symbols besides it")
+            raise SamplingNotCovered(
+                f"sampling={self.mode} is covered for one Empirical data set; this model has further random "
+                f"symbols besides it"
+            )
         self.update = linear_update(model, algorithm)
         self.coordinates: tuple[Symbol, ...] = tuple(self.update.items)
         self.weights = (1,) * len(self.coordinates)
@@ -69,16 +73,24 @@ class ExplicitStep:
         """Non-polynomial functions of the data alone become symbols; parameters must enter polynomially."""
         if not expression.free_symbols & set(self.model.random):
             if not expression.is_polynomial(*self.model.parameters):
-                raise NonPolynomialUpdate(f"moments needs a gradient polynomial in the parameters; {expression} is not. Expand "
-                                          f"the loss in powers of the parameters, or simulate it directly")
+                raise NonPolynomialUpdate(
+                    f"moments needs a gradient polynomial in the parameters; {expression} is not. Expand "
+                    f"the loss in powers of the parameters, or simulate it directly"
+                )
             return expression
         if expression.is_Symbol:
             return expression
-        if expression.is_Add or expression.is_Mul or (expression.is_Pow and expression.exp.is_Integer and expression.exp > 0):
+        if (
+            expression.is_Add
+            or expression.is_Mul
+            or (expression.is_Pow and expression.exp.is_Integer and expression.exp > 0)
+        ):
             return expression.func(*(self._marked(argument, functions) for argument in expression.args))
         if expression.free_symbols & set(self.model.parameters):
-            raise NonPolynomialUpdate(f"moments needs a gradient polynomial in the parameters; {expression} is not. Expand the "
-                                      f"loss in powers of the parameters, or simulate it directly")
+            raise NonPolynomialUpdate(
+                f"moments needs a gradient polynomial in the parameters; {expression} is not. Expand the "
+                f"loss in powers of the parameters, or simulate it directly"
+            )
         return functions.setdefault(expression, Symbol(f"f#{len(functions)}", real=True))
 
     def _groups(self) -> list[Any]:
@@ -88,8 +100,9 @@ class ExplicitStep:
             own = {symbol: f for f, symbol in self.functions.items() if f.free_symbols & set(names)}
             joint = [f for f in own.values() if f.free_symbols & (set(self.model.random) - set(names))]
             if joint:
-                raise NonPolynomialUpdate(f"{joint[0]} mixes random symbols of different laws non-polynomially; give them one "
-                                          f"joint law")
+                raise NonPolynomialUpdate(
+                    f"{joint[0]} mixes random symbols of different laws non-polynomially; give them one joint law"
+                )
             groups.append(CompositeGroup(base, own) if own else base)
         return groups
 
@@ -124,7 +137,9 @@ class BoundExplicitStep:
         try:
             self.gradients = {p: algebra.element(g) for p, g in step.gradients.items()}
         except NotPolynomial as error:
-            raise NonPolynomialUpdate(f"moments needs a gradient polynomial in the parameters; {error.part} is not") from error
+            raise NonPolynomialUpdate(
+                f"moments needs a gradient polynomial in the parameters; {error.part} is not"
+            ) from error
         self.carried: list[PolyElement] = []
         self.weighted: list[tuple[PolyElement, Symbol]] = []
         for item, rule in step.update.items.items():

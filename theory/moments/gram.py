@@ -27,11 +27,14 @@ class GramStep:
     def __init__(self, model: Model, algorithm: SGD, order: int) -> None:
         mode = algorithm.sampling_for(model.data_count)
         if mode != Sampling.ONLINE:
-            raise SamplingNotCovered(f"moments of inner products need fresh samples, not sampling={mode}; for a data set work in "
-                                     f"coordinates: model.components()")
+            raise SamplingNotCovered(
+                f"moments of inner products need fresh samples, not sampling={mode}; for a data set work in "
+                f"coordinates: model.components()"
+            )
         if algorithm.temperature != 0:
-            raise AlgorithmNotCovered("moments of inner products do not cover a temperature; work in coordinates: "
-                                      "model.components({n: 3})")
+            raise AlgorithmNotCovered(
+                "moments of inner products do not cover a temperature; work in coordinates: model.components({n: 3})"
+            )
         self.model, self.algorithm = model, algorithm
         self.step = OneStep(model, algorithm)
         self.copies = 1 if algorithm.batch_size == 1 else 2 * order
@@ -40,12 +43,16 @@ class GramStep:
         pairs = [(a, b) for i, a in enumerate(moving) for b in (*moving[i:], *resting) if a.dimension == b.dimension]
         self.coordinates: tuple[Expr, ...] = (*(InnerProduct(a, b) for a, b in pairs), *self.step.moving_scalars)
         # degree in what SGD moves: two for <w, w>, one for <w, v>. A linear gradient keeps it, but mixes <w, w> and <w, v>**2
-        self.weights = tuple(sum(v in moving for v in c.args) if isinstance(c, InnerProduct) else 1 for c in self.coordinates)
+        self.weights = tuple(
+            sum(v in moving for v in c.args) if isinstance(c, InnerProduct) else 1 for c in self.coordinates
+        )
         self.parts = {c: self._known(self.step.after(c)) for c in self.coordinates}
         self.exact = True
 
     def _known(self, part: BatchPolynomial) -> BatchPolynomial:
-        return BatchPolynomial(*(e.xreplace(self.average.known) for e in (part.carried, part.single, part.double, part.same)))
+        return BatchPolynomial(
+            *(e.xreplace(self.average.known) for e in (part.carried, part.single, part.double, part.same))
+        )
 
     @property
     def variables(self) -> list[Expr]:
@@ -65,7 +72,9 @@ class GramStep:
         return [*self.coordinates, *sorted(random, key=str)]
 
     def _random(self, expression: Expr) -> set[Expr]:
-        return {symbol for group in self.average.groups([expression]) for symbol in group.symbols if expression.has(symbol)}
+        return {
+            symbol for group in self.average.groups([expression]) for symbol in group.symbols if expression.has(symbol)
+        }
 
     def bind(self, algebra: Algebra) -> BoundGramStep:
         """The step with its polynomials in `algebra`."""
@@ -77,7 +86,7 @@ class BoundGramStep:
 
     def __init__(self, step: GramStep, algebra: Algebra) -> None:
         self.step, self.algebra = step, algebra
-        random = algebra.variables[len(step.coordinates):]
+        random = algebra.variables[len(step.coordinates) :]
         self.averager = Averager(algebra, tuple(_restricted(step.average.groups(random))))
         self._elements: dict[Expr, PolyElement] = {}
 
@@ -128,8 +137,10 @@ class BoundGramStep:
             try:
                 self._elements[expression] = self.algebra.element(expression)
             except NotPolynomial as error:
-                raise NonPolynomialUpdate(f"moments of inner products need a loss polynomial in them; {error.part} is not. Use "
-                                          f"scaling_limit, or simulate directly") from error
+                raise NonPolynomialUpdate(
+                    f"moments of inner products need a loss polynomial in them; {error.part} is not. Use "
+                    f"scaling_limit, or simulate directly"
+                ) from error
         return self._elements[expression]
 
 
@@ -150,9 +161,9 @@ def _renumbered(expression: Expr, numbers: dict[int, int], model: Model) -> Expr
             if isinstance(name, Vector):
                 images[Vector(source, name.dimension)] = Vector(target, name.dimension)
             elif isinstance(name, GaussianField):
-                fields[GaussianField._from_kernel(source, name.kernel)] = GaussianField._from_kernel(target, name.kernel)
+                fields[GaussianField._from_kernel(source, name.kernel)] = GaussianField._from_kernel(
+                    target, name.kernel
+                )
             else:
                 symbols[Symbol(source, real=True)] = Symbol(target, real=True)
     return Renaming(symbols, images, fields).scalar(expression)
-
-

@@ -30,7 +30,7 @@ def set_partitions(size: int) -> tuple[Partition, ...]:
 def _extend(partitions: Sequence[Partition], element: int) -> Iterator[Partition]:
     for partition in partitions:
         for index, block in enumerate(partition):
-            yield (*partition[:index], (*block, element), *partition[index + 1:])
+            yield (*partition[:index], (*block, element), *partition[index + 1 :])
         yield (*partition, (element,))
 
 

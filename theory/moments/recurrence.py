@@ -78,12 +78,16 @@ class MomentRecurrence(Recurrence):
     def __getstate__(self) -> dict[str, Any]:
         state = {f.name: getattr(self, f.name) for f in fields(self)}
         domain = self.algebra.domain
-        state["entries"] = {key: [(m, domain.to_sympy(c)) for m, c in element.terms()] for key, element in self.entries.items()}
+        state["entries"] = {
+            key: [(m, domain.to_sympy(c)) for m, c in element.terms()] for key, element in self.entries.items()
+        }
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         ring, domain = state["algebra"].ring, state["algebra"].domain
-        state["entries"] = {key: ring.from_dict({m: domain.from_sympy(c) for m, c in terms}) for key, terms in state["entries"].items()}
+        state["entries"] = {
+            key: ring.from_dict({m: domain.from_sympy(c) for m, c in terms}) for key, terms in state["entries"].items()
+        }
         self.__dict__.update(state)
 
     @cached_property
@@ -107,7 +111,9 @@ class MomentRecurrence(Recurrence):
         Raises `MissingValue` naming the symbols without a value.
         """
         values = {sympy.sympify(key): sympy.sympify(value) for key, value in at.items()}
-        used = {i for element in self.entries.values() for monomial in element.monoms() for i, p in enumerate(monomial) if p}
+        used = {
+            i for element in self.entries.values() for monomial in element.monoms() for i, p in enumerate(monomial) if p
+        }
         numbers: dict[Expr, float] = {}
         for index, generator in enumerate(self.algebra.generators):
             number = generator.xreplace(values) if index in used else S.Zero

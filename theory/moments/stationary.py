@@ -51,7 +51,10 @@ def stationary(recurrence: MomentRecurrence, *, at: Mapping[Any, Any] | None = N
     matrix = recurrence.matrix.xreplace(exact)
     constant = recurrence.constant.xreplace(exact)
     size = matrix.shape[0]
-    blocks = {degree: [i for i, d in enumerate(recurrence.degrees) if d == degree] for degree in sorted(set(recurrence.degrees))}
+    blocks = {
+        degree: [i for i, d in enumerate(recurrence.degrees) if d == degree]
+        for degree in sorted(set(recurrence.degrees))
+    }
     boundaries = {}
     for degree, rows in blocks.items():
         block = matrix.extract(rows, rows)
@@ -59,8 +62,12 @@ def stationary(recurrence: MomentRecurrence, *, at: Mapping[Any, Any] | None = N
             refuse_unstable(spectral_radius_exact(block), degree)
         contraction = DomainMatrix.from_Matrix(sympy.eye(len(rows)) - block)
         determinant = (-1) ** len(rows) * contraction.domain.to_sympy(contraction.charpoly()[-1])
-        boundaries[degree] = Boundary(expression=sympy.factor(determinant), sides=("unstable", "stable for small learning rates"),
-                                      clock=Clock.STEPS, model_hash=recurrence.model_hash)
+        boundaries[degree] = Boundary(
+            expression=sympy.factor(determinant),
+            sides=("unstable", "stable for small learning rates"),
+            clock=Clock.STEPS,
+            model_hash=recurrence.model_hash,
+        )
     if is_numeric(matrix):
         _refuse_odd_without_even(recurrence, exact)
     left = DomainMatrix.from_Matrix(sympy.eye(size) - matrix).to_field()
@@ -68,7 +75,9 @@ def stationary(recurrence: MomentRecurrence, *, at: Mapping[Any, Any] | None = N
     left, right = left.unify(right)
     solution = left.lu_solve(right).to_Matrix()
     values = {moment: sympy.factor(solution[i, 0]) for i, moment in enumerate(recurrence.state)}
-    observables = {name: sympy.factor(value.xreplace(exact).xreplace(values)) for name, value in recurrence.observables.items()}
+    observables = {
+        name: sympy.factor(value.xreplace(exact).xreplace(values)) for name, value in recurrence.observables.items()
+    }
     return StationaryMoments(values, boundaries, observables)
 
 
@@ -88,8 +97,11 @@ def _refuse_odd_without_even(recurrence: MomentRecurrence, exact: Mapping[Any, E
     try:
         higher = moments(recurrence.model, recurrence.algorithm, order=order)
     except MomentDoesNotExist as error:
-        raise NotStationary(math.inf, f"the existence of moments of odd degree {degree} rests on those of degree {degree + 1}, "
-                            f"which are infinite: {error}") from error
+        raise NotStationary(
+            math.inf,
+            f"the existence of moments of odd degree {degree} rests on those of degree {degree + 1}, "
+            f"which are infinite: {error}",
+        ) from error
     rows = [i for i, d in enumerate(higher.degrees) if d == degree + 1]
     refuse_unstable(spectral_radius_exact(higher.matrix.xreplace(dict(exact)).extract(rows, rows)), degree + 1)
 
@@ -106,5 +118,8 @@ def spectral_radius_exact(block: Any) -> float:
 def refuse_unstable(radius: float, degree: int) -> None:
     """Raise `NotStationary` if the block of this degree does not contract."""
     if not radius < 1:
-        raise NotStationary(radius, f"the moments of degree {degree} have no stationary value: the spectral radius of their "
-                            f"homogeneous block is {radius:.6g}, not below 1. Lower the learning rate or raise the batch size")
+        raise NotStationary(
+            radius,
+            f"the moments of degree {degree} have no stationary value: the spectral radius of their "
+            f"homogeneous block is {radius:.6g}, not below 1. Lower the learning rate or raise the batch size",
+        )

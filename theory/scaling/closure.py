@@ -26,8 +26,10 @@ class Elimination:
 
 def checked_statistics(model: Model, statistics: Mapping[str, Expr]) -> dict[Symbol, Expr]:
     """Statistics as *state symbol -> expression*; refuses clashes of names and symbols that the model lacks."""
-    names = {item.name: item for item in (*model.parameters, *model.random, *model.vectors, *model.hyperparameters,
-                                          *model.dimensions)}
+    names = {
+        item.name: item
+        for item in (*model.parameters, *model.random, *model.vectors, *model.hyperparameters, *model.dimensions)
+    }
     checked: dict[Symbol, Expr] = {}
     for name, value in statistics.items():
         if not isinstance(name, str) or not name.strip():
@@ -39,8 +41,10 @@ def checked_statistics(model: Model, statistics: Mapping[str, Expr]) -> dict[Sym
             raise DuplicateName(f"the statistic {name!r} carries the name of {names[name]!r} of the model; rename it")
         known = set(model.vectors)
         for item in sorted(expression.atoms(Vector) - known, key=str):
-            raise UnknownSymbol(f"statistic {name!r} uses the vector {item}, which the model does not have; its vectors are "
-                                f"{', '.join(map(str, model.vectors))}")
+            raise UnknownSymbol(
+                f"statistic {name!r} uses the vector {item}, which the model does not have; its vectors are "
+                f"{', '.join(map(str, model.vectors))}"
+            )
         allowed = {*model.scalar_parameters, *model.hyperparameters, *model.dimensions}
         for item in sorted(expression.free_symbols - allowed, key=str):
             raise UnknownSymbol(f"statistic {name!r} uses the symbol {item}, which the model does not have")
@@ -70,8 +74,10 @@ def eliminate(statistics: Mapping[Symbol, Expr], model: Model) -> Elimination:
         choice = _next_equation(open_equations, images, model)
         if choice is None:
             listed = ", ".join(f"{name} = {value}" for name, value in open_equations.items())
-            raise ModelError(f"the statistics {listed} cannot be solved for inner products one after another; state them so "
-                             f"that each brings one new inner product linearly, or drop a redundant one")
+            raise ModelError(
+                f"the statistics {listed} cannot be solved for inner products one after another; state them so "
+                f"that each brings one new inner product linearly, or drop a redundant one"
+            )
         name, entry, value = choice
         del open_equations[name]
         images = {key: image.xreplace({entry: value}) for key, image in images.items()}
@@ -120,9 +126,13 @@ def refuse_open(expressions: Iterable[Expr], model: Model, what: str) -> None:
     if missing:
         suggestion = {statistic_name(entry): entry for entry in missing}
         wanted = ", ".join(f"{name!r}: {entry}" for name, entry in suggestion.items())
-        raise NotClosed(missing, suggestion, f"{what} depends on "
-                        f"{', '.join(map(str, missing))}, which the statistics do not determine; add {{{wanted}}} to "
-                        f"statistics, or leave statistics out to have a closed family found")
+        raise NotClosed(
+            missing,
+            suggestion,
+            f"{what} depends on "
+            f"{', '.join(map(str, missing))}, which the statistics do not determine; add {{{wanted}}} to "
+            f"statistics, or leave statistics out to have a closed family found",
+        )
 
 
 def statistic_name(entry: Expr) -> str:

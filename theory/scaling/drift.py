@@ -100,13 +100,17 @@ class GramDynamics:
         norms = [p for p in quantity.atoms(InnerProduct) if p.left == p.right and p.left in laws]
         if not norms or not self.model.loss.has(dimension):
             return
-        images = {p: isotropic_variance(laws[p.left], p.left) * dimension + sympy.sqrt(dimension) * spread for p in norms}
+        images = {
+            p: isotropic_variance(laws[p.left], p.left) * dimension + sympy.sqrt(dimension) * spread for p in norms
+        }
         moved = quantity.xreplace(images)
         orders = by_dimension(moved - moved.xreplace({spread: S.Zero}), dimension)
         if any(not power.is_negative for power in orders):
-            raise DataNormInGradient(f"the fluctuations of {dimension} around the squared norm of a data vector move {entry} at "
-                                     f"leading order (the loss holds the norm times a power of {dimension}); the covariance "
-                                     f"treats squared norms as constants. Simulate it directly")
+            raise DataNormInGradient(
+                f"the fluctuations of {dimension} around the squared norm of a data vector move {entry} at "
+                f"leading order (the loss holds the norm times a power of {dimension}); the covariance "
+                f"treats squared norms as constants. Simulate it directly"
+            )
 
     def covariance(self, left: Expr, right: Expr, noise: Expr, *, second_order: bool = True) -> Expr:
         """noise * Cov of the increments per step size, with `noise` = n * step size at order n^0 (formula (2))."""
@@ -115,8 +119,10 @@ class GramDynamics:
         (a0, a1), (b0, b1) = self.fluctuation(left), self.fluctuation(right)
         powers = {0: a0 * b0, 1: a0 * b1 + a1 * b0, 2: a1 * b1} if second_order else {0: a0 * b0}
         product = sympy.Add(*(noise**k * self.average.leading(value) for k, value in powers.items()))
-        means = [self.average.leading(first) + (noise * self.average.leading(second) if second_order else 0)
-                 for first, second in ((a0, a1), (b0, b1))]
+        means = [
+            self.average.leading(first) + (noise * self.average.leading(second) if second_order else 0)
+            for first, second in ((a0, a1), (b0, b1))
+        ]
         total = product - means[0] * means[1]
         dimension = self.average.dimension
         return noise * (order_zero(total, dimension, f"Cov({left}, {right})") if total.has(dimension) else total)
@@ -146,11 +152,14 @@ def _refuse_growth(orders: dict[Expr, Expr], dimension: Symbol, what: str, algor
     for power in orders:
         if power.is_positive:
             rate = f" at learning_rate={algorithm.learning_rate}" if algorithm is not None else ""
-            raise SupercriticalStep(f"{what} grows like {dimension}**{power}{rate}, so there is no limit; the critical scaling "
-                                    f"is learning_rate = c/{dimension} with statistics of order 1")
+            raise SupercriticalStep(
+                f"{what} grows like {dimension}**{power}{rate}, so there is no limit; the critical scaling "
+                f"is learning_rate = c/{dimension} with statistics of order 1"
+            )
         if not power.is_negative and power != 0:
-            raise SupercriticalStep(f"cannot decide whether {what} grows: it contains {dimension}**({power}); give the "
-                                    f"exponent a number")
+            raise SupercriticalStep(
+                f"cannot decide whether {what} grows: it contains {dimension}**({power}); give the exponent a number"
+            )
 
 
 def by_dimension(expression: Expr, dimension: Symbol) -> dict[Expr, Expr]:
@@ -164,8 +173,10 @@ def by_dimension(expression: Expr, dimension: Symbol) -> dict[Expr, Expr]:
         else:
             base, power = sympy.powsimp(dependent).as_base_exp()
             if base != dimension or power.has(dimension):
-                raise UnsupportedExpectation(f"the dimension {dimension} enters as {dependent}, which is no power of it; scale "
-                                             f"the loss and the learning rate by powers of {dimension} outside functions")
+                raise UnsupportedExpectation(
+                    f"the dimension {dimension} enters as {dependent}, which is no power of it; scale "
+                    f"the loss and the learning rate by powers of {dimension} outside functions"
+                )
         groups.setdefault(power, []).append(coefficient)
     collected = {power: sympy.Add(*parts) for power, parts in groups.items()}
     return {power: total for power, total in collected.items() if total != 0}
@@ -183,5 +194,3 @@ def _coefficient(expression: Expr, symbol: Symbol, power: int) -> Expr:
     """The coefficient of symbol**power at lowest order: (expression / symbol**power) at symbol = 0."""
     scaled = sympy.expand(expression / symbol**power, deep=False)
     return scaled.xreplace({symbol: S.Zero})
-
-

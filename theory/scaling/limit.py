@@ -103,7 +103,9 @@ class ScalingLimit(ODE):
         gram = sympy.zeros(size, size)
         for i in range(size):
             for j in range(i, size):
-                value = self._dynamics.covariance(entries[i], entries[j], self.noise_constant, second_order=second_order)
+                value = self._dynamics.covariance(
+                    entries[i], entries[j], self.noise_constant, second_order=second_order
+                )
                 gram[i, j] = gram[j, i] = value / (1 - beta)
         matrix = (jacobian * gram * jacobian.T).applyfunc(lambda e: _present(self._elimination.apply(e)))
         refuse_open(matrix, self.model, f"the covariance of {', '.join(map(str, self.state))}")
@@ -115,10 +117,18 @@ class ScalingLimit(ODE):
         Raises as `covariance`. The drift is the limit's; corrections of order 1/n to it are in `discarded`.
         """
         noise = self.covariance / self.dimension
-        return SDE(rates=self.rates, covariance=ImmutableDenseMatrix(noise), clock=self.clock, conventions=self.conventions,
-                   approximation="limit drift with Gaussian fluctuations of order n**(-1/2)", statistics=self.statistics,
-                   assumptions=self.assumptions,
-                   steps=self.steps, references=self.references, model_hash=self.model_hash)
+        return SDE(
+            rates=self.rates,
+            covariance=ImmutableDenseMatrix(noise),
+            clock=self.clock,
+            conventions=self.conventions,
+            approximation="limit drift with Gaussian fluctuations of order n**(-1/2)",
+            statistics=self.statistics,
+            assumptions=self.assumptions,
+            steps=self.steps,
+            references=self.references,
+            model_hash=self.model_hash,
+        )
 
     def at_finite_dimension(self) -> Recurrence:
         """The map u' = u + delta h_n(u) with the exact drift h_n of the inner products at finite n (formula (4')).
@@ -129,19 +139,34 @@ class ScalingLimit(ODE):
         `UnsupportedExpectation` where the drift is not polynomial.
         """
         if self.algorithm.momentum is not None:
-            raise AlgorithmNotCovered("the finite-n drift with momentum needs the velocities; use moments(model, algorithm, of=...)")
+            raise AlgorithmNotCovered(
+                "the finite-n drift with momentum needs the velocities; use moments(model, algorithm, of=...)"
+            )
         open_rates = [str(name) for name, rest in self.discarded.items() if rest is None]
         if open_rates:
-            raise UnsupportedExpectation(f"the exact finite-n drift of {', '.join(open_rates)} is derived for losses that are "
-                                         f"polynomial in the data; simulate it directly")
+            raise UnsupportedExpectation(
+                f"the exact finite-n drift of {', '.join(open_rates)} is derived for losses that are "
+                f"polynomial in the data; simulate it directly"
+            )
         delta = self.algorithm.learning_rate
-        update = {name: _present(name + sympy.expand(delta * (rate + self.discarded[name]))) for name, rate in self.rates.items()}
-        affine = all(is_affine(value, self.state) for value in update.values()) and \
-            all(is_affine(u, tuple(moving_entries(u, self.model))) for u in self.statistics.values())
-        return Recurrence(update=update, clock=Clock.STEPS, conventions=self.conventions, assumptions=self.assumptions,
-                          approximation=None if affine else "mean drift iterated, fluctuations neglected",
-                          statistics=self.statistics, steps=self.steps, references=self.references,
-                          model_hash=self.model_hash)
+        update = {
+            name: _present(name + sympy.expand(delta * (rate + self.discarded[name])))
+            for name, rate in self.rates.items()
+        }
+        affine = all(is_affine(value, self.state) for value in update.values()) and all(
+            is_affine(u, tuple(moving_entries(u, self.model))) for u in self.statistics.values()
+        )
+        return Recurrence(
+            update=update,
+            clock=Clock.STEPS,
+            conventions=self.conventions,
+            assumptions=self.assumptions,
+            approximation=None if affine else "mean drift iterated, fluctuations neglected",
+            statistics=self.statistics,
+            steps=self.steps,
+            references=self.references,
+            model_hash=self.model_hash,
+        )
 
     @cached_property
     def population_loss(self) -> Expr:
@@ -192,17 +217,23 @@ def scaling_limit(model: Model, algorithm: SGD, *, statistics: Mapping[str, Any]
 
 def _checked(model: Model, algorithm: SGD) -> Symbol:
     if not model.vector_parameters:
-        raise UnsupportedExpectation("scaling_limit needs trained vectors of a symbolic dimension, as in Vector('w', n); this "
-                                     "model has scalar parameters only: use moments or stability")
+        raise UnsupportedExpectation(
+            "scaling_limit needs trained vectors of a symbolic dimension, as in Vector('w', n); this "
+            "model has scalar parameters only: use moments or stability"
+        )
     refuse_unless_plain(algorithm, "scaling_limit")
     mode = algorithm.sampling_for(model.data_count)
     if mode != Sampling.ONLINE:
-        raise SamplingNotCovered(f"scaling_limit covers fresh samples only, not sampling={mode} on a fixed data set; moments "
-                                 f"covers Empirical data exactly")
+        raise SamplingNotCovered(
+            f"scaling_limit covers fresh samples only, not sampling={mode} on a fixed data set; moments "
+            f"covers Empirical data exactly"
+        )
     dimensions = {vector.dimension for vector in model.vectors}
     if len(dimensions) != 1 or not isinstance(next(iter(dimensions)), Symbol):
         listed = ", ".join(sorted(map(str, dimensions)))
-        raise UnsupportedExpectation(f"scaling_limit needs one symbolic dimension, the vectors live in dimensions {listed}")
+        raise UnsupportedExpectation(
+            f"scaling_limit needs one symbolic dimension, the vectors live in dimensions {listed}"
+        )
     if not (model.data_vectors or model.fields):
         raise NonGaussianData("scaling_limit needs a high-dimensional data vector or a field; this model has none")
     dimension = next(iter(dimensions))
@@ -214,8 +245,10 @@ def _refuse_constant_step(algorithm: SGD, dimension: Symbol) -> None:
     """With a learning rate that stays finite, one step moves the statistics by order 1: a map, no ODE."""
     for power in by_dimension(algorithm.learning_rate, dimension):
         if not power.is_negative:
-            raise SupercriticalStep(f"learning_rate={algorithm.learning_rate} does not vanish as {dimension} grows, so there is no "
-                                    f"limit in continuous time; the critical scaling is learning_rate = c/{dimension}")
+            raise SupercriticalStep(
+                f"learning_rate={algorithm.learning_rate} does not vanish as {dimension} grows, so there is no "
+                f"limit in continuous time; the critical scaling is learning_rate = c/{dimension}"
+            )
 
 
 def _find_closed(model: Model, algorithm: SGD, dynamics: GramDynamics, dimension: Symbol) -> ScalingLimit:
@@ -229,7 +262,9 @@ def _find_closed(model: Model, algorithm: SGD, dynamics: GramDynamics, dimension
             entries |= set(incomplete.missing)
 
 
-def _derive(model: Model, algorithm: SGD, dynamics: GramDynamics, dimension: Symbol, statistics: dict[Symbol, Expr]) -> ScalingLimit:
+def _derive(
+    model: Model, algorithm: SGD, dynamics: GramDynamics, dimension: Symbol, statistics: dict[Symbol, Expr]
+) -> ScalingLimit:
     entries = sorted(set().union(*(moving_entries(u, model) for u in statistics.values())), key=str)
     drifts: dict[Expr, Drift] = {entry: dynamics.drift(entry) for entry in entries}
     gram: dict[Expr, Expr] = {}
@@ -245,11 +280,23 @@ def _derive(model: Model, algorithm: SGD, dynamics: GramDynamics, dimension: Sym
     }
     rates = {name: _present(rate) for name, rate in rates.items()}
     return ScalingLimit(
-        rates=rates, statistics={str(name): u for name, u in statistics.items()}, gram_rates=gram, discarded=discarded,
-        dimension=dimension, model=model, algorithm=algorithm, _dynamics=dynamics, _elimination=elimination, observables={},
-        conventions=("time is learning_rate x steps", *algorithm.conventions(),
-                     "the limit is n -> infinity at fixed statistics; fluctuations are of order n**(-1/2)"),
-        assumptions=_assumptions(model, algorithm, dimension), references=_references(algorithm),
+        rates=rates,
+        statistics={str(name): u for name, u in statistics.items()},
+        gram_rates=gram,
+        discarded=discarded,
+        dimension=dimension,
+        model=model,
+        algorithm=algorithm,
+        _dynamics=dynamics,
+        _elimination=elimination,
+        observables={},
+        conventions=(
+            "time is learning_rate x steps",
+            *algorithm.conventions(),
+            "the limit is n -> infinity at fixed statistics; fluctuations are of order n**(-1/2)",
+        ),
+        assumptions=_assumptions(model, algorithm, dimension),
+        references=_references(algorithm),
         steps=_steps(dynamics, algorithm, statistics, entries, gram, rates, dimension),
         model_hash=content_hash((model, algorithm)),
     )
@@ -282,14 +329,27 @@ def _present(expression: Expr) -> Expr:
 
 def _assumptions(model: Model, algorithm: SGD, dimension: Symbol) -> tuple[Assumption, ...]:
     checks = [
-        Assumption("the loss depends on vectors only through inner products and fields", Status.CHECKED,
-                   "every vector of the loss stands inside dot or a field"),
-        Assumption("the entries of the data vectors are independent centred Gaussians", Status.CHECKED,
-                   "; ".join(f"{name}: {law}" for names, law in model.data for name in names[:1])),
-        Assumption(f"no drift grows with {dimension}", Status.CHECKED,
-                   f"powers of {dimension} counted at learning_rate = {algorithm.learning_rate}"),
-        Assumption("the statistics determine their own drift", Status.CHECKED, "no inner product is left after elimination"),
-        Assumption(f"the statistics stay of order 1 as {dimension} grows", Status.STATED, "implied by the choice of the start"),
+        Assumption(
+            "the loss depends on vectors only through inner products and fields",
+            Status.CHECKED,
+            "every vector of the loss stands inside dot or a field",
+        ),
+        Assumption(
+            "the entries of the data vectors are independent centred Gaussians",
+            Status.CHECKED,
+            "; ".join(f"{name}: {law}" for names, law in model.data for name in names[:1]),
+        ),
+        Assumption(
+            f"no drift grows with {dimension}",
+            Status.CHECKED,
+            f"powers of {dimension} counted at learning_rate = {algorithm.learning_rate}",
+        ),
+        Assumption(
+            "the statistics determine their own drift", Status.CHECKED, "no inner product is left after elimination"
+        ),
+        Assumption(
+            f"the statistics stay of order 1 as {dimension} grows", Status.STATED, "implied by the choice of the start"
+        ),
     ]
     return tuple(checks)
 
@@ -300,13 +360,22 @@ def _references(algorithm: SGD) -> tuple[Any, ...]:
 
 
 def _steps(
-    dynamics: GramDynamics, algorithm: SGD, statistics: Mapping[Symbol, Expr], entries: list[Expr], gram: Mapping[Expr, Expr],
-    rates: Mapping[Symbol, Expr], dimension: Symbol,
+    dynamics: GramDynamics,
+    algorithm: SGD,
+    statistics: Mapping[Symbol, Expr],
+    entries: list[Expr],
+    gram: Mapping[Expr, Expr],
+    rates: Mapping[Symbol, Expr],
+    dimension: Symbol,
 ) -> Steps:
     from theory.calculus.increment import copied
 
     back, delta = copied(dynamics.model, 1).inverse(), Symbol("delta", positive=True)
-    gradients = [(gradient_coefficient(b, w), coefficient) for w, terms in dynamics.step.gradient.vectors.items() for b, coefficient in terms.items()]
+    gradients = [
+        (gradient_coefficient(b, w), coefficient)
+        for w, terms in dynamics.step.gradient.vectors.items()
+        for b, coefficient in terms.items()
+    ]
     gradients += [(loss_derivative(s), value) for s, value in dynamics.step.gradient.scalars.items()]
     increments, averages = [], []
     for entry in entries:
@@ -320,19 +389,41 @@ def _steps(
     if algorithm.batch_size != 1:
         notes.append(f"averaging over a batch of {algorithm.batch_size} divides the noise term by it")
     if algorithm.momentum is not None:
-        notes.append("the velocity sums past gradients, which multiplies drift by 1/(1 - beta) and noise by 1/(1 - beta)**2")
+        notes.append(
+            "the velocity sums past gradients, which multiplies drift by 1/(1 - beta) and noise by 1/(1 - beta)**2"
+        )
     every = "exactly" if all(dynamics.drift(entry).exact for entry in entries) else f"at leading order in {dimension}"
-    return Steps((
-        Step("Differentiate the loss of one sample", tuple(gradients),
-             "each inner product is exchanged for a scalar, differentiated, and put back"),
-        Step("Write the exact change of each inner product in one step", tuple(increments),
-             "an identity for every sample (shown for a batch of one, without momentum), delta the learning rate"),
-        Step("Average over the sample", tuple(averages),
-             f"Gaussian integration by parts averages every term {every}; <z, z> contributes {dimension} times the variance"),
-        Step(f"Keep order {dimension}**0", tuple((rate_of(e), gram[e]) for e in entries),
-             "; ".join(notes) + f"; lower orders in {dimension} are what the limit discards"),
-        Step("Name the statistics", tuple((name, u) for name, u in statistics.items()), "chosen by the user, or found closed"),
-        Step("Apply the chain rule and eliminate the inner products",
-             tuple((rate_of(name), rate) for name, rate in rates.items()),
-             "at scale 1 the quadratic variation vanishes, so no second derivatives enter"),
-    ))
+    return Steps(
+        (
+            Step(
+                "Differentiate the loss of one sample",
+                tuple(gradients),
+                "each inner product is exchanged for a scalar, differentiated, and put back",
+            ),
+            Step(
+                "Write the exact change of each inner product in one step",
+                tuple(increments),
+                "an identity for every sample (shown for a batch of one, without momentum), delta the learning rate",
+            ),
+            Step(
+                "Average over the sample",
+                tuple(averages),
+                f"Gaussian integration by parts averages every term {every}; <z, z> contributes {dimension} times the variance",
+            ),
+            Step(
+                f"Keep order {dimension}**0",
+                tuple((rate_of(e), gram[e]) for e in entries),
+                "; ".join(notes) + f"; lower orders in {dimension} are what the limit discards",
+            ),
+            Step(
+                "Name the statistics",
+                tuple((name, u) for name, u in statistics.items()),
+                "chosen by the user, or found closed",
+            ),
+            Step(
+                "Apply the chain rule and eliminate the inner products",
+                tuple((rate_of(name), rate) for name, rate in rates.items()),
+                "at scale 1 the quadratic variation vanishes, so no second derivatives enter",
+            ),
+        )
+    )

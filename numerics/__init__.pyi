@@ -1,0 +1,13 @@
+"""Everything that `from numerics import ...` offers; read by type checkers and by `theory.lazy`."""
+
+from numerics.compare import (
+    Agreement as Agreement,
+    Verdict as Verdict,
+    compare as compare,
+    fit_exponent as fit_exponent,
+    holm as holm,
+)
+from numerics.generate import Target as Target, generate as generate
+from numerics.kernel import Kernel as Kernel
+from numerics.simulate import simulate as simulate
+from numerics.solve import solve as solve, spectral_radius as spectral_radius, stationary as stationary
