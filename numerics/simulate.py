@@ -19,7 +19,7 @@ from numerics.templates.sgd import SgdProgram, sgd_program, velocities
 from numerics.values import numbers_for, whole_number
 from theory import SGD, Clock, DecoupledDecay, Equations, Model, Sampling, SoftThreshold
 from theory.algorithm import Bernoulli, Persistent
-from theory.errors import DuplicateName, InvalidAlgorithm, InvalidData, InvalidRequest, UnknownSymbol
+from theory.errors import DuplicateName, InvalidAlgorithm, InvalidRequest, UnknownSymbol
 from theory.identity import content_hash
 from theory.laws.law import Law
 from theory.laws.parameters import simple_rational
@@ -260,7 +260,7 @@ def _needed(model: Model, algorithm: SGD, statistics: Mapping[str, Expr], start:
 
 
 def _check_data(model: Model, values: Mapping[Expr, float]) -> None:
-    """What the values make of the data: possible laws, the widths of the arrays, one data set."""
+    """What the values make of the data: possible laws, and the widths of the arrays."""
     for symbol, width in model.known_dimensions.items():
         if values.get(symbol, width) != width:
             raise InvalidRequest(
@@ -270,12 +270,6 @@ def _check_data(model: Model, values: Mapping[Expr, float]) -> None:
     for _, law in model.data:
         if isinstance(law, Law):
             law.substitute({s: numbers[s] for s in law.free_symbols})  # raises InvalidLaw
-    sets = [names for names, law in model.data if hasattr(law, "arrays")]
-    if len(sets) > 1:
-        raise InvalidData(
-            f"{' and '.join(map(str, sets))} are given data sets of their own, which are independent by law, but SGD visits "
-            f"rows of one data set; give the columns together, as in data={{(x, y): Empirical(X, Y)}}"
-        )
 
 
 def _dimension(model: Model, statistics: Mapping[str, Expr], values: Mapping[Expr, float]) -> int:

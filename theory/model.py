@@ -306,13 +306,11 @@ class Model(Identified):
                 )
             check_slots(names, law)
         data_sets = [(names, law) for names, law in self.data if hasattr(law, "count")]
-        for names, law in data_sets[1:]:
-            if law.count != data_sets[0][1].count:
-                raise InvalidData(
-                    f"the data sets of {key_text(data_sets[0][0])} and {key_text(names)} have "
-                    f"{data_sets[0][1].count} and {law.count} samples; give columns of one data set together, "
-                    f"as in data={{(x, y): Empirical(X, Y)}}"
-                )
+        if len(data_sets) > 1:
+            raise InvalidData(
+                f"{key_text(data_sets[0][0])} and {key_text(data_sets[1][0])} have data sets of their own, so their rows do "
+                f"not belong together; give the columns of one data set jointly, as in data={{(x, y): Empirical(X, Y)}}"
+            )
         widths: dict[Any, tuple[Any, int]] = {}
         for names, law in data_sets:
             for name, width in zip(names, law.columns, strict=True):

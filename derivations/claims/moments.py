@@ -42,7 +42,7 @@ theta, x, y, e, h = symbols("theta x y e h")
 
 @REGISTRY.claim(
     "regression-stationary-moments",
-    "Gaussian regression in three dimensions: stationary second moments (row 18)",
+    "Gaussian regression in three dimensions: stationary second moments",
     Body.MOMENTS,
 )
 def regression_stationary_moments() -> list[Evidence]:
@@ -74,7 +74,7 @@ def _momentum_model() -> Model:
 
 @REGISTRY.claim(
     "momentum-stationary-variance",
-    "stationary variance under heavy ball and both Nesterov forms (row 19), and direct SGD",
+    "stationary variance under heavy ball and both Nesterov forms, and direct SGD",
     Body.MOMENTS,
 )
 def momentum_stationary_variance() -> list[Evidence]:
@@ -93,7 +93,7 @@ def momentum_stationary_variance() -> list[Evidence]:
 
 
 @REGISTRY.claim(
-    "momentum-threshold", "heavy ball loses mean-square stability at learning rate 1.670682731 (row 20)", Body.MOMENTS
+    "momentum-threshold", "heavy ball loses mean-square stability at learning rate 1.670682731", Body.MOMENTS
 )
 def momentum_threshold() -> list[Evidence]:
     recurrence = moments(_momentum_model(), SGD(learning_rate=eta, momentum=HeavyBall(Rational(3, 5))))
@@ -114,7 +114,7 @@ def momentum_threshold() -> list[Evidence]:
 
 @REGISTRY.claim(
     "batch-enumeration",
-    "third moments of mini-batch SGD on five rational points equal full enumeration, exactly (row 22)",
+    "third moments of mini-batch SGD on five rational points equal full enumeration, exactly",
     Body.MOMENTS,
 )
 def batch_enumeration() -> list[Evidence]:
@@ -153,7 +153,7 @@ def _enumerated_cube(
 
 @REGISTRY.claim(
     "refusals",
-    "what has no answer is refused by name: cubic loss, heavy tails, no stationary variance (row 24)",
+    "what has no answer is refused by name: cubic loss, heavy tails, no stationary variance",
     Body.MOMENTS,
 )
 def refusals() -> list[Evidence]:

@@ -46,7 +46,6 @@ from theory import (
 from theory.errors import (
     DuplicateName,
     InvalidAlgorithm,
-    InvalidData,
     InvalidLaw,
     InvalidRequest,
     MissingValue,
@@ -661,12 +660,6 @@ def test_a_data_array_fixes_its_dimension():
     assert simulate(model, SGD(0.1), replicas=1, **run).sizes["time"] == 3
     with pytest.raises(InvalidRequest, match="3 columns"):
         simulate(model, SGD(0.1), at={n: 40}, **run)
-
-
-def test_independent_data_sets_are_refused_since_sgd_visits_rows_of_one():
-    model = Model((u * x - y) ** 2 / 2, [u], {x: Empirical([1.0, 2.0]), y: Empirical([3.0, 4.0])})
-    with pytest.raises(InvalidData, match="together"):
-        simulate(model, SGD(0.1), observe={"u": u}, clock=Clock.STEPS, until=2, start={u: 0})
 
 
 def test_steps_per_dimension_need_a_dimension():

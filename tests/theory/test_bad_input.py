@@ -252,12 +252,12 @@ CASES = {
     "two widths for one dimension": (
         DimensionMismatch,
         r"vectors z and u both live in R\^n, but their data have 2 and 1 columns",
-        lambda: linear(loss=LOSS + dot(W, U), data={Z: Empirical(ROWS), U: Empirical([[1]] * 4)}),
+        lambda: linear(loss=LOSS + dot(W, U), data={(Z, U): Empirical(ROWS, [[1]] * 4)}),
     ),
-    "two data sets of unlike length": (
+    "two data sets in one model": (
         InvalidData,
-        "data sets of x and y have 2 and 3 samples",
-        lambda: Model(A * X * Y, [A], {X: Empirical([1, 2]), Y: Empirical([1, 2, 3])}),
+        "x and y have data sets of their own",
+        lambda: Model(A * X * Y, [A], {X: Empirical([1, 2]), Y: Empirical([1, 2])}),
     ),
     "columns of unlike length": (InvalidData, "the arrays have 4, 3 samples", lambda: Empirical(ROWS, [1, 2, 3])),
     "NaN in the data": (InvalidData, "array number 2 holds nan at row 1", lambda: Empirical([1, 2], [0.5, np.nan])),

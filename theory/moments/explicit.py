@@ -1,4 +1,4 @@
-r"""One step of the moments of an explicit model: E prod (D_i - eta gbar_i) by set partitions of the batch (section 7.1)."""
+r"""One step of the moments of an explicit model: E prod (D_i - eta gbar_i) by set partitions of the batch."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 r"""The drift and the fluctuations of inner products under one step, ordered by powers of the dimension n.
 
 With the learning rate delta as a symbol, E Delta G = delta f1 + delta^2 f2 + ..., each coefficient exact in n. With
-delta = c/n the terms of order n^0 of f1 + delta f2 + ... are the limit (formulas (3) and (4) of the specification),
+delta = c/n the terms of order n^0 of f1 + delta f2 + ... are the limit,
 the rest is what the limit discards.
 """
 
@@ -21,7 +21,7 @@ from theory.errors import DataNormInGradient, SupercriticalStep, UnsupportedExpe
 from theory.model import Model
 from theory.vectors import InnerProduct
 
-STEP_SIZE = Symbol("delta_", positive=True)
+STEP_SIZE = Symbol("step#size", positive=True)
 """The learning rate while powers of it are counted."""
 
 
@@ -113,7 +113,7 @@ class GramDynamics:
             )
 
     def covariance(self, left: Expr, right: Expr, noise: Expr, *, second_order: bool = True) -> Expr:
-        """noise * Cov of the increments per step size, with `noise` = n * step size at order n^0 (formula (2))."""
+        """noise * Cov of the increments per step size, with `noise` = n * step size at order n^0."""
         if noise == 0:
             return S.Zero
         (a0, a1), (b0, b1) = self.fluctuation(left), self.fluctuation(right)

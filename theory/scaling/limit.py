@@ -131,7 +131,7 @@ class ScalingLimit(ODE):
         )
 
     def at_finite_dimension(self) -> Recurrence:
-        """The map u' = u + delta h_n(u) with the exact drift h_n of the inner products at finite n (formula (4')).
+        """The map u' = u + delta h_n(u) with the exact drift h_n of the inner products at finite n.
 
         Exact for the means where h_n is affine in the statistics and these are affine in inner products, otherwise an
         approximation: fluctuations feel the curvature of h_n, and of the statistics, at the same order 1/n. Raises
