@@ -45,11 +45,12 @@ def _jit(forceinline: bool) -> Callable[[Function], Function]:
     """njit with a disk cache if there is a place for one."""
 
     def decorate(function: Function) -> Function:
-        # no fastmath: the bits of a draw must not depend on how a loop around it is compiled
+        # the bits of a draw must not depend on how a loop around it is compiled, so no fastmath; said in words, since a
+        # function that leaves it open inherits the flags of whichever caller happens to compile it first
         try:
-            compiled: Any = njit(cache=True, error_model="numpy", forceinline=forceinline)(function)
+            compiled: Any = njit(cache=True, error_model="numpy", fastmath=False, forceinline=forceinline)(function)
         except RuntimeError:  # numba found no writable folder: neither beside this file nor at home
-            compiled = njit(error_model="numpy", forceinline=forceinline)(function)
+            compiled = njit(error_model="numpy", fastmath=False, forceinline=forceinline)(function)
         return cast("Function", guarded(compiled))
 
     return decorate
@@ -59,7 +60,7 @@ _compiled = _jit(forceinline=False)
 # forced inlining, else LLVM leaves a call in the loop and cannot vectorise it: 1.2 ns a normal instead of 7
 _inlined = _jit(forceinline=True)
 # a function that takes a function: compiled into its callers, so it has no cache entry of its own
-_template = cast("Callable[[Function], Function]", njit(error_model="numpy", forceinline=True))
+_template = cast("Callable[[Function], Function]", njit(error_model="numpy", fastmath=False, forceinline=True))
 
 
 class Purpose(IntEnum):

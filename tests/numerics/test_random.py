@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -120,6 +124,31 @@ def test_an_element_does_not_depend_on_the_length(fill):
     long = filled(fill, 300)
     for length in [*range(40), 127, 128, 129, 299]:
         assert np.array_equal(filled(fill, length), long[:length])
+
+
+CALLER_WITH_FASTMATH = """
+import numpy as np
+from numba import njit
+from numerics import random as draws
+
+@njit(fastmath=True)
+def caller(out):
+    draws.fill_normals(out, 1, 0, 0, 0, 0)
+
+caller(np.empty(10))
+out = np.empty(300)
+draws.fill_normals(out, 1, 0, 0, 0, 0)
+for length in range(40):
+    part = np.empty(length)
+    draws.fill_normals(part, 1, 0, 0, 0, 0)
+    assert np.array_equal(part, out[:length]), length
+"""
+
+
+def test_draws_do_not_inherit_the_fastmath_of_a_caller_that_compiles_them_first(tmp_path):
+    root = Path(__file__).parent.parent.parent
+    environment = {**os.environ, "PYTHONPATH": str(root), "NUMBA_CACHE_DIR": str(tmp_path)}  # nothing compiled before
+    subprocess.run([sys.executable, "-c", CALLER_WITH_FASTMATH], env=environment, check=True)
 
 
 def test_fill_equals_the_block_draws_bit_for_bit():
