@@ -158,7 +158,7 @@ def least_squares_fluctuations() -> list[Evidence]:
 
 @REGISTRY.claim(
     "tensor-limit",
-    "spiked tensors of symbolic order k: drift (5) and covariance (6) are what the routine produces",
+    "spiked tensors of symbolic order k: drift and covariance of the literature are what the routine produces",
     Body.SCALING,
 )
 def tensor_limit() -> list[Evidence]:

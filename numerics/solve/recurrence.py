@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sympy import Expr, Symbol
 
 from numerics.generate import function_of_arrays, right_hand_side
+from numerics.gram import solve_entries
 from numerics.kernel import guarded
 from numerics.quadrature import rules
 from numerics.results import dataset
@@ -187,7 +188,6 @@ def initial_moments(equations: MomentRecurrence, start: Mapping[Any, Any], value
             )
         else:
             raise UnknownValue(f"start={{{key}: ...}}: the moments involve {', '.join(names)}")
-    from numerics.start import solve_entries
 
     known = {atom: _finite(atom, value) for atom, value in given.items() if not isinstance(value, Law)}
     solve_entries(relations, known, set(atoms))

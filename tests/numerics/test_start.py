@@ -7,7 +7,9 @@ import pytest
 import sympy
 from scipy import stats
 
-from numerics.start import at_rest, build_start, draw_law, solve_entries
+from numerics.gram import solve_entries
+from numerics.law_draws import draw_law
+from numerics.start import at_rest, build_start
 from theory import (
     Cauchy,
     Discrete,
