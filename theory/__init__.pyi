@@ -41,6 +41,7 @@ from theory.errors import (
     InvalidRequest as InvalidRequest,
     MissingValue as MissingValue,
     ModelError as ModelError,
+    MomentDiverges as MomentDiverges,
     MomentDoesNotExist as MomentDoesNotExist,
     NonGaussianData as NonGaussianData,
     NonPolynomialUpdate as NonPolynomialUpdate,

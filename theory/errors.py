@@ -78,6 +78,10 @@ class MomentDoesNotExist(DerivationError, ArithmeticError):
         return type(self), (self.order, self.law, str(self))
 
 
+class MomentDiverges(DerivationError, ArithmeticError):
+    """A Gaussian expectation is infinite, or finite on part of the state space only: the exponential of a square."""
+
+
 class UnsupportedExpectation(DerivationError, NotImplementedError):
     """An expectation has neither a closed form nor a quadrature that this library can state."""
 

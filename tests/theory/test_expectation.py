@@ -11,6 +11,7 @@ from hypothesis import given, settings, strategies as st
 from scipy.integrate import dblquad, quad
 from sympy import Abs, Heaviside, Max, Rational, cos, erf, exp, expand, sign, sin, tanh
 
+import theory
 from theory import (
     Cauchy,
     Discrete,
@@ -271,3 +272,31 @@ def test_a_mixture_of_points_and_densities_has_its_moments():
     value = evaluated(expectation(exp(x) / (1 + x**2), {x: law}), {})
     expected = np.cosh(1) / 4 + quad(lambda s: np.exp(s) / (1 + s**2) / 2, 0, 1)[0]
     assert value == pytest.approx(expected, abs=1e-10)
+
+
+@pytest.mark.parametrize(
+    "grows",
+    [lambda s: sympy.exp(s**2), lambda s: s * sympy.exp(s**4), lambda s: 1 + sympy.exp(s**2 / 8) * sympy.tanh(s)],
+)
+def test_exponentials_of_a_positive_square_are_refused(grows):
+    x = theory.symbols("x")
+    with pytest.raises(theory.MomentDiverges, match="exp"):
+        theory.expectation(grows(x), {x: theory.Normal()})
+
+
+@pytest.mark.parametrize(
+    "bounded",
+    [
+        lambda s: sympy.exp(-(s**2)) * sympy.tanh(s) ** 2,
+        lambda s: 1 / (1 + sympy.exp(s**2)),
+        lambda s: sympy.exp(s) * sympy.tanh(s),
+    ],
+)
+def test_exponentials_that_do_not_outgrow_the_gaussian_are_averaged(bounded):
+    x = theory.symbols("x")
+    value = theory.expectation(bounded(x), {x: theory.Normal()})
+    grid = np.linspace(-12, 12, 40001)
+    weight = np.exp(-(grid**2) / 2) / np.sqrt(2 * np.pi)
+    with np.errstate(over="ignore"):  # exp(144) inside a denominator
+        expected = np.trapezoid(sympy.lambdify(x, bounded(x), "numpy")(grid) * weight, grid)
+    assert abs(float(value) - expected) < 1e-9

@@ -9,7 +9,7 @@ import sympy
 from sympy import Expr, ImmutableDenseMatrix, Symbol
 
 from theory.algebra import NotPolynomial, derive_in_algebra
-from theory.errors import UnsupportedExpectation
+from theory.errors import MomentDiverges, UnsupportedExpectation
 from theory.expectation.groups import Averager, GaussianGroup, Group, LawGroup, coefficient_symbols
 from theory.expectation.quadrature import GaussianQuadrature, Quadrature
 
@@ -191,7 +191,28 @@ def _gaussian_node(expression: Expr, entries: list[Any]) -> Expr:
         for a, a_number, a_group in entries
     ]
     images = {symbol: name for (symbol, _, _), name in zip(entries, names, strict=True)}
+    _refuse_growth(expression.xreplace(images), names)
     return GaussianQuadrature(expression.xreplace(images), names, ImmutableDenseMatrix(matrix))
+
+
+def _refuse_growth(integrand: Expr, names: list[Symbol]) -> None:
+    """Raise `MomentDiverges` for a term that grows like the exponential of a positive square, as exp(s**2) does.
+
+    Whether such an average exists depends on the covariance, hence on the state: exp(a s^2) needs 2 a Var(s) < 1.
+    """
+    for term in sympy.Add.make_args(sympy.expand(integrand, deep=False)):
+        exponent = sympy.Add(*(f.args[0] for f in sympy.Mul.make_args(term) if isinstance(f, sympy.exp)))
+        if not exponent.has(*names) or not exponent.is_polynomial(*names):
+            continue
+        polynomial = sympy.Poly(exponent, *names)
+        degree = polynomial.total_degree()
+        hessian = sympy.hessian(exponent, names) if degree == 2 else sympy.zeros(1, 1)
+        if degree > 2 or (hessian.is_negative_semidefinite is not True and degree == 2):
+            raise MomentDiverges(
+                f"the average of a term with exp({exponent}) over Gaussian {', '.join(map(str, names))} is infinite, or finite "
+                f"only where their variance is small; state a loss that grows more slowly, or give the coefficient of the square "
+                f"a negative sign (symbols: negative=True)"
+            )
 
 
 def _density_node(expression: Expr, group: LawGroup) -> Expr:
