@@ -17,6 +17,9 @@ from pathlib import Path
 import sympy
 from sympy.core.cache import clear_cache
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from statements import STATEMENTS
+
 from theory import (
     SGD,
     Discrete,
@@ -162,9 +165,13 @@ def main() -> int:
         ("sgd-theory --help", HELP, 0.5),
     ):
         rows.append((name, process_seconds(code), 0.0, target))
-    print(f"{'what':<42}{'median s':>10}{'spread':>10}{'target':>10}")
+    for name, state in STATEMENTS.items():
+        model, _ = state()
+        median, spread = seconds(lambda model=model: gradient(model), repeats=3)  # type: ignore[misc]
+        rows.append((f"gradient: {name}", median, spread, float("inf")))
+    print(f"{'what':<50}{'median s':>10}{'spread':>10}{'target':>10}")
     for name, median, spread, target in rows:
-        print(f"{name:<42}{median:>10.3f}{spread:>10.3f}{target:>10.2g}{'' if median <= target else '  MISSED'}")
+        print(f"{name:<50}{median:>10.3f}{spread:>10.3f}{target:>10.2g}{'' if median <= target else '  MISSED'}")
     peer, _ = seconds(second_moments_by_expression_trees, repeats=1)
     ours = next(median for name, median, _, _ in rows if name == "second_moments")
     print(
