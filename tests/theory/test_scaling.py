@@ -716,3 +716,26 @@ def test_the_finite_map_is_refused_under_momentum_and_for_losses_that_are_no_pol
         scaling_limit(LEAST_SQUARES, SGD(c / n, momentum=HeavyBall(Rational(1, 2)))).at_finite_dimension()
     with pytest.raises(UnsupportedExpectation):
         scaling_limit(TANH, SGD(c / n)).at_finite_dimension()
+
+
+def test_a_trained_scalar_is_a_statistic_under_its_own_name():
+    gain = symbols("gain")
+    dimension, constant = symbols("n c", positive=True)
+    student, teacher, data = (Vector(name, dimension) for name in ("w", "v", "z"))
+    model = Model(
+        (gain * dot(student, data) - dot(teacher, data)) ** 2 / 2,
+        [student, gain],
+        {data: Normal()},
+        {dot(teacher, teacher): 1},
+    )
+    found = scaling_limit(model, SGD(constant / dimension))
+    named = scaling_limit(
+        model,
+        SGD(constant / dimension),
+        statistics={"gain": gain, "v_w": dot(student, teacher), "w_w": dot(student, student)},
+    )
+    overlap, norm = sympy.symbols("v_w w_w", real=True)
+    assert sympy.expand(found.rates[gain] - (overlap - gain * norm)) == 0
+    assert {str(name): rate for name, rate in found.rates.items()} == {
+        str(name): rate for name, rate in named.rates.items()
+    }

@@ -48,7 +48,9 @@ def checked_statistics(model: Model, statistics: Mapping[str, Expr]) -> dict[Sym
         allowed = {*model.scalar_parameters, *model.hyperparameters, *model.dimensions}
         for item in sorted(expression.free_symbols - allowed, key=str):
             raise UnknownSymbol(f"statistic {name!r} uses the symbol {item}, which the model does not have")
-        checked[Symbol(name, real=True)] = expression.xreplace(dict(model.fixed))
+        # a trained scalar under its own name is its own state symbol, with its assumptions
+        symbol = names[name] if names.get(name) == expression else Symbol(name, real=True)
+        checked[symbol] = expression.xreplace(dict(model.fixed))
     if not checked:
         raise ModelError("statistics is empty; name at least one, or leave it out to have them found")
     return checked
@@ -120,9 +122,13 @@ def _is_norm(entry: Expr) -> bool:
     return isinstance(entry, InnerProduct) and entry.left == entry.right
 
 
-def refuse_open(expressions: Iterable[Expr], model: Model, what: str) -> None:
-    """Raise `NotClosed` if expressions (`what`: the drift of which statistics) still hold Gram entries."""
-    missing = sorted(set().union(*(moving_entries(expression, model) for expression in expressions)), key=str)
+def refuse_open(expressions: Iterable[Expr], model: Model, state: Iterable[Expr], what: str) -> None:
+    """Raise `NotClosed` if expressions (`what`: the drift of which statistics) still hold Gram entries.
+
+    A trained scalar that is itself a statistic is part of the `state`, not open.
+    """
+    found = set().union(*(moving_entries(expression, model) for expression in expressions))
+    missing = sorted(found - set(state), key=str)
     if missing:
         suggestion = {statistic_name(entry): entry for entry in missing}
         wanted = ", ".join(f"{name!r}: {entry}" for name, entry in suggestion.items())

@@ -108,7 +108,7 @@ class ScalingLimit(ODE):
                 )
                 gram[i, j] = gram[j, i] = value / (1 - beta)
         matrix = (jacobian * gram * jacobian.T).applyfunc(lambda e: _present(self._elimination.apply(e)))
-        refuse_open(matrix, self.model, f"the covariance of {', '.join(map(str, self.state))}")
+        refuse_open(matrix, self.model, self.state, f"the covariance of {', '.join(map(str, self.state))}")
         return ImmutableDenseMatrix(matrix)
 
     def fluctuations(self) -> SDE:
@@ -259,6 +259,8 @@ def _find_closed(model: Model, algorithm: SGD, dynamics: GramDynamics, dimension
         try:
             return _derive(model, algorithm, dynamics, dimension, named)
         except NotClosed as incomplete:
+            if entries.issuperset(incomplete.missing):  # asked for again: no larger family will help
+                raise
             entries |= set(incomplete.missing)
 
 
@@ -273,7 +275,7 @@ def _derive(
         gram[entry], rest[entry] = limit_rate(drift, algorithm, dimension, f"the drift of {entry}")
     elimination = eliminate(statistics, model)
     rates = {name: elimination.apply(_chain(u, gram)) for name, u in statistics.items()}
-    refuse_open(rates.values(), model, f"the drift of {', '.join(map(str, rates))}")
+    refuse_open(rates.values(), model, statistics, f"the drift of {', '.join(map(str, rates))}")
     discarded = {
         name: None if any(rest[e] is None for e in moving_entries(u, model)) else elimination.apply(_chain(u, rest))
         for name, u in statistics.items()
