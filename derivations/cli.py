@@ -33,7 +33,9 @@ app = typer.Typer(
 )
 
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="A Python model file, or the name of a shipped model.")]
-At = Annotated[str, typer.Option("--at", metavar="NAME=NUMBER,...", help="Numbers for symbols, as in c=0.5,n=1000.")]
+At = Annotated[
+    list[str] | None, typer.Option("--at", metavar="NAME=NUMBER,...", help="Numbers for symbols, as in c=0.5,n=1000.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print data as JSON, and nothing else.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
@@ -101,12 +103,12 @@ def derive_command(
     ] = None,
     latex: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the equations as LaTeX.")] = None,
     steps: Annotated[bool, typer.Option("--steps", help="Show the derivation, step by step.")] = False,
-    at: At = "",
+    at: At = None,
     json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Derive what theory predicts for MODEL and print the equations; without a theory, its statement and gradient."""
-    values = parse_values(at)
+    values = parse_values(",".join(at or []))
     from derivations import display, moves
     from derivations.model_files import load_model
 
@@ -153,7 +155,7 @@ def _derive_gradient(file: Any, latex: Path | None, json: bool, values: dict[str
 @_reported
 def simulate_command(
     model: ModelName,
-    at: At = "",
+    at: At = None,
     until: Annotated[float | None, typer.Option(help="Last time, in units of the clock of the equations.")] = None,
     replicas: Annotated[int | None, typer.Option(help="Independent runs of SGD.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of all randomness.")] = 0,
@@ -162,7 +164,7 @@ def simulate_command(
     debug: Debug = False,
 ) -> None:
     """Run SGD on MODEL, and compare it with the prediction of the theory that the model file names."""
-    values = parse_values(at)
+    values = parse_values(",".join(at or []))
     from derivations import display, moves
     from derivations.model_files import load_model
     from numerics import compare

@@ -237,6 +237,7 @@ def _statistics(prediction: xr.Dataset, simulation: xr.Dataset) -> list[str]:
             f"the prediction counts time in {clocks[0]!r}, the simulation in {clocks[1]!r}; both need the same "
             f'attrs["clock"] (simulate with observe=<the equations>, which takes their clock)'
         )
+    _refuse_other_values(prediction.attrs.get("at", ""), simulation.attrs.get("at", ""))
     variables = [str(name) for name in prediction.data_vars]
     names = [name for name in variables if not (name.endswith("_error") and name.removesuffix("_error") in variables)]
     if not names:
@@ -252,6 +253,17 @@ def _statistics(prediction: xr.Dataset, simulation: xr.Dataset) -> list[str]:
                 f"{prediction[name].dims} and {simulation[name].dims}"
             )
     return names
+
+
+def _refuse_other_values(predicted: str, simulated: str) -> None:
+    """A symbol that both datasets name must have had the same number in both."""
+    numbers = [dict(pair.rsplit("=", 1) for pair in text.split(", ") if "=" in pair) for text in (predicted, simulated)]
+    for name in numbers[0].keys() & numbers[1].keys():
+        if numbers[0][name] != numbers[1][name]:
+            raise IncomparableResults(
+                f"the prediction was made at {name}={numbers[0][name]}, the simulation at {name}={numbers[1][name]}; give both "
+                f"the same at="
+            )
 
 
 def _predicted(prediction: xr.Dataset, name: str, times: Floats) -> Floats:

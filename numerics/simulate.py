@@ -296,7 +296,8 @@ def _recorded_steps(times: Any, until: float, unit: Clock, run: _Run) -> tuple[N
         or (wanted > until * (1 + 1e-9)).any()
     ):
         raise InvalidRequest(f"times must be numbers in [0, until={until:g}], got {times!r}")
-    steps = np.unique(np.rint(wanted / length).astype(np.int64))
+    last = np.floor(until / length * (1 + 1e-12))  # the recorded times stay within [0, until], as those of solve do
+    steps = np.unique(np.minimum(np.rint(wanted / length), last).astype(np.int64))
     if steps[-1] == 0 < wanted.max():
         raise InvalidRequest(
             f"the last recorded time {wanted.max():g} is less than one step ({length:g} in units of the clock)"

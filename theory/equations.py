@@ -270,7 +270,8 @@ class Display:
 
 def rate_of(quantity: Any) -> Display:
     """d x / dt."""
-    return Display("d{}/dt", r"\frac{{d}}{{dt}} {}", quantity)
+    text = "d{}/dt" if isinstance(quantity, sympy.Symbol) else "d/dt {}"
+    return Display(text, r"\frac{{d}}{{dt}} {}", quantity)
 
 
 def next_value_of(quantity: Any) -> Display:

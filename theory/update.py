@@ -16,7 +16,7 @@ from sympy import Expr, S, Symbol
 from theory.algorithm import SGD, HeavyBall, Nesterov, NesterovLookahead, Sampling
 from theory.calculus.gradient import gradient
 from theory.equations import Clock, RandomMap, Step, Steps, loss_derivative
-from theory.errors import AlgorithmNotCovered, SamplingNotCovered, UnsupportedExpectation
+from theory.errors import AlgorithmNotCovered, InvalidRequest, SamplingNotCovered, UnsupportedExpectation
 from theory.identity import content_hash
 from theory.model import Model
 from theory.vectors import Vector
@@ -91,6 +91,15 @@ def linear_update(model: Model, algorithm: SGD) -> LinearUpdate:
 
 def _item(carried: dict[Item, Expr], weight: Expr, parameter: Item) -> ItemUpdate:
     return ItemUpdate({item: sympy.expand(c) for item, c in carried.items() if c != 0}, weight, parameter)
+
+
+def require_statement(model: Any, algorithm: Any, theory: str) -> None:
+    """Raise `InvalidRequest` unless the two arguments are a `Model` and an `SGD`, in this order."""
+    if not isinstance(model, Model) or not isinstance(algorithm, SGD):
+        raise InvalidRequest(
+            f"{theory} takes a Model and an SGD, got {type(model).__name__} and {type(algorithm).__name__}; write "
+            f"{theory}(model, SGD(learning_rate=...))"
+        )
 
 
 def refuse_unless_plain(algorithm: SGD, theory: str, *, temperature: bool = False) -> None:

@@ -210,10 +210,11 @@ def isotropic_variance(law: Any, vector: Vector) -> Expr:
     """The variance of an entry of a data vector; raises `NonGaussianData` unless its entries are centred Gaussian."""
     from theory.laws import Normal
 
+    name = vector.name.partition("#")[0]  # copies of a sample carry a number that the user never wrote
     if not isinstance(law, Normal) or law.moment(1) != 0:
         raise NonGaussianData(
-            f"the entries of {vector} have the law {law}; this derivation needs centred Gaussian entries, "
-            f"{vector}: Normal() or Normal(0, variance). Put means into the input as centre + {vector}, "
+            f"the entries of {name} have the law {law}; this derivation needs centred Gaussian entries, "
+            f"{name}: Normal() or Normal(0, variance). Put means into the input as centre + {name}, "
             f"and simulate other laws directly"
         )
     return law.moment(2)

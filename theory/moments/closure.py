@@ -39,7 +39,7 @@ from theory.moments.gram import GramStep
 from theory.moments.partitions import pair_rule
 from theory.moments.recurrence import Moment, MomentRecurrence
 from theory.references import FINITE_LEARNING_RATE, MINIBATCH_NOISE, PROBABILISTIC_STABILITY
-from theory.update import refuse_unless_plain
+from theory.update import refuse_unless_plain, require_statement
 from theory.vectors import InnerProduct
 
 Exponents = tuple[int, ...]
@@ -81,6 +81,7 @@ def moments(
         raise InvalidRequest(f"order={order!r}: the order of moments must be a whole number of at least 1")
     if of is not None and order is not None:
         raise InvalidRequest("moments takes order=, or of=, not both")
+    require_statement(model, algorithm, "moments")
     refuse_unless_plain(algorithm, "moments", temperature=True)
     degree = order if order is not None else _target_degree(model, of or {})
     step: Any = ExplicitStep(model, algorithm) if model.is_explicit else GramStep(model, algorithm, degree)

@@ -11,9 +11,10 @@ import mpmath
 import sympy
 from sympy import Expr
 from sympy.polys.matrices import DomainMatrix
+from sympy.polys.matrices.exceptions import DMNonInvertibleMatrixError
 
 from theory.equations import Boundary, Clock
-from theory.errors import MomentDoesNotExist, NotStationary
+from theory.errors import InvalidRequest, MomentDoesNotExist, NotStationary, UnknownValue
 from theory.moments.recurrence import Moment, MomentRecurrence
 from theory.vectors import InnerProduct
 
@@ -47,7 +48,7 @@ def stationary(recurrence: MomentRecurrence, *, at: Mapping[Any, Any] | None = N
     >>> list(stationary(m).values.values())
     [0, -eta*s**2/(3*eta - 2)]
     """
-    exact = {key: sympy.nsimplify(value, rational=True) for key, value in (at or {}).items()}
+    exact = _exact_values(recurrence, at or {})
     matrix = recurrence.matrix.xreplace(exact)
     constant = recurrence.constant.xreplace(exact)
     size = matrix.shape[0]
@@ -70,10 +71,22 @@ def stationary(recurrence: MomentRecurrence, *, at: Mapping[Any, Any] | None = N
         )
     if is_numeric(matrix):
         _refuse_odd_without_even(recurrence, exact)
+    if matrix.free_symbols and matrix.has(sympy.Float):
+        raise InvalidRequest(
+            "the moments hold numbers of a data array, so that their symbolic solution has no readable form; give every symbol a "
+            "number in at={...}, or use numerics.stationary"
+        )
     left = DomainMatrix.from_Matrix(sympy.eye(size) - matrix).to_field()
     right = DomainMatrix.from_Matrix(constant).to_field()
     left, right = left.unify(right)
-    solution = left.lu_solve(right).to_Matrix()
+    try:
+        solution = left.lu_solve(right).to_Matrix()
+    except DMNonInvertibleMatrixError:
+        raise NotStationary(
+            1.0,
+            "I - T is singular at every value of the symbols: a direction of the parameters is flat (no gradient acts on it), so its "
+            "moments keep their start forever. Drop the redundant parameter, or ask for moments of the others with of={...}",
+        ) from None
     values = {moment: sympy.factor(solution[i, 0]) for i, moment in enumerate(recurrence.state)}
     observables = {
         name: sympy.factor(value.xreplace(exact).xreplace(values)) for name, value in recurrence.observables.items()
@@ -104,6 +117,20 @@ def _refuse_odd_without_even(recurrence: MomentRecurrence, exact: Mapping[Any, E
         ) from error
     rows = [i for i, d in enumerate(higher.degrees) if d == degree + 1]
     refuse_unstable(spectral_radius_exact(higher.matrix.xreplace(dict(exact)).extract(rows, rows)), degree + 1)
+
+
+def _exact_values(recurrence: MomentRecurrence, at: Mapping[Any, Any]) -> dict[Expr, Expr]:
+    """`at` with exact numbers, keyed by symbols; keys are symbols, inner products or their names."""
+    stated = {*recurrence.model.hyperparameters, *recurrence.model.dimensions, *recurrence.algorithm.free_symbols}
+    known = {str(symbol): symbol for symbol in sorted({*recurrence.free_symbols, *stated}, key=str)}
+    exact = {}
+    for key, value in at.items():
+        if str(key) not in known:
+            raise UnknownValue(
+                f"at={{{key}: {value}}}: the moments have no symbol {key}; theirs are {', '.join(known) or 'none'}"
+            )
+        exact[known[str(key)]] = sympy.nsimplify(value, rational=True)
+    return exact
 
 
 def spectral_radius_exact(block: Any) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import sympy
 from sympy import Expr, Symbol
 
+from theory.algorithm import SGD
 from theory.errors import DuplicateName, ModelError, NotClosed, UnknownSymbol
 from theory.model import Model
 from theory.vectors import InnerProduct, Vector, open_symbols, stray_vectors
@@ -24,11 +25,18 @@ class Elimination:
         return sympy.expand(expression.xreplace(self.images))
 
 
-def checked_statistics(model: Model, statistics: Mapping[str, Expr]) -> dict[Symbol, Expr]:
+def checked_statistics(model: Model, algorithm: SGD, statistics: Mapping[str, Expr]) -> dict[Symbol, Expr]:
     """Statistics as *state symbol -> expression*; refuses clashes of names and symbols that the model lacks."""
     names = {
         item.name: item
-        for item in (*model.parameters, *model.random, *model.vectors, *model.hyperparameters, *model.dimensions)
+        for item in (
+            *model.parameters,
+            *model.random,
+            *model.vectors,
+            *model.hyperparameters,
+            *model.dimensions,
+            *sorted(algorithm.free_symbols, key=str),
+        )
     }
     checked: dict[Symbol, Expr] = {}
     for name, value in statistics.items():

@@ -46,7 +46,7 @@ from theory.scaling.closure import (
     statistic_name,
 )
 from theory.scaling.drift import STEP_SIZE, Drift, GramDynamics, by_dimension, limit_rate, order_zero
-from theory.update import refuse_unless_plain
+from theory.update import refuse_unless_plain, require_statement
 from theory.vectors import InnerProduct
 
 
@@ -208,18 +208,19 @@ def scaling_limit(model: Model, algorithm: SGD, *, statistics: Mapping[str, Any]
     dm/dt = 1 - m
     dq/dt = -2*c*m + c*q + c + 2*m - 2*q
     """
+    require_statement(model, algorithm, "scaling_limit")
     dimension = _checked(model, algorithm)
     dynamics = GramDynamics(model, algorithm)
     if statistics is None:
         return _find_closed(model, algorithm, dynamics, dimension)
-    return _derive(model, algorithm, dynamics, dimension, checked_statistics(model, statistics))
+    return _derive(model, algorithm, dynamics, dimension, checked_statistics(model, algorithm, statistics))
 
 
 def _checked(model: Model, algorithm: SGD) -> Symbol:
     if not model.vector_parameters:
         raise UnsupportedExpectation(
             "scaling_limit needs trained vectors of a symbolic dimension, as in Vector('w', n); this "
-            "model has scalar parameters only: use moments or stability"
+            "model has scalar parameters only: use moments"
         )
     refuse_unless_plain(algorithm, "scaling_limit")
     mode = algorithm.sampling_for(model.data_count)
@@ -255,7 +256,7 @@ def _find_closed(model: Model, algorithm: SGD, dynamics: GramDynamics, dimension
     """Start from the Gram entries of the gradient flow of the trained vectors; add what is missing until nothing is."""
     entries: set[Expr] = {InnerProduct(w, w) for w in model.vector_parameters} | set(model.scalar_parameters)
     while True:
-        named = checked_statistics(model, {statistic_name(e): e for e in sorted(entries, key=str)})
+        named = checked_statistics(model, algorithm, {statistic_name(e): e for e in sorted(entries, key=str)})
         try:
             return _derive(model, algorithm, dynamics, dimension, named)
         except NotClosed as incomplete:
@@ -281,6 +282,7 @@ def _derive(
         for name, u in statistics.items()
     }
     rates = {name: _present(rate) for name, rate in rates.items()}
+    _refuse_dimension(rates, dimension)
     return ScalingLimit(
         rates=rates,
         statistics={str(name): u for name, u in statistics.items()},
@@ -302,6 +304,17 @@ def _derive(
         steps=_steps(dynamics, algorithm, statistics, entries, gram, rates, dimension),
         model_hash=content_hash((model, algorithm)),
     )
+
+
+def _refuse_dimension(rates: Mapping[Symbol, Expr], dimension: Symbol) -> None:
+    """A limit holds no n: powers are counted for vectors of order-1 norm and statistics and constants without n."""
+    for name, rate in rates.items():
+        if rate.has(dimension):
+            raise UnsupportedExpectation(
+                f"the rate of {name} still holds {dimension}: {rate}. The limit counts powers of {dimension} for vectors whose "
+                f"norms, known inner products (fixed), statistics and momentum do not grow with it; absorb factors such as "
+                f"1/sqrt({dimension}) into the vectors, so that dot(v, v) is of order 1 (the critical step is then c/{dimension})"
+            )
 
 
 def _chain(u: Expr, rates: Mapping[Expr, Any]) -> Expr:
