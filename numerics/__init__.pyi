@@ -7,7 +7,9 @@ from numerics.compare import (
     fit_exponent as fit_exponent,
     holm as holm,
 )
-from numerics.generate import Target as Target, generate as generate
+from numerics.generate import generate as generate
 from numerics.kernel import Kernel as Kernel
+from numerics.precision import Precision as Precision
 from numerics.simulate import simulate as simulate
 from numerics.solve import solve as solve, spectral_radius as spectral_radius, stationary as stationary
+from numerics.targets import Resources as Resources, Target as Target, TargetUnavailable as TargetUnavailable

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from sympy import Expr
 
 from numerics.kernel import Kernel
 from numerics.printer import argument_names, module_source, scalar_function
 from numerics.quadrature import ARGUMENTS, QuadratureCode
+from numerics.targets import Target
 from theory import ODE, SDE, Equations, RandomMap, Recurrence
 from theory.errors import InvalidRequest
-
-
-class Target(StrEnum):
-    """Where a kernel runs."""
-
-    CPU = "cpu"
 
 
 @dataclass(frozen=True)

@@ -1,30 +1,32 @@
-"""`Kernel`: a generated program as readable text, compiled when first used and cached on disk by its content.
+r"""`Kernel`: a generated program as readable text, compiled when first used and cached on disk by its content.
 
-The text is written to `k_<sha256>.py` in the user's cache folder (`$XDG_CACHE_HOME` or `~/.cache`, then
-`sgd-theory/kernels`) and loaded from there, since numba caches machine code only for functions of a real file; a
-second process then loads machine code instead of compiling. The hash covers the text and the modules of this package
-that it imports, whose machine code is linked into the kernel's. A damaged cache entry is never an error: it is
-replaced. Where the folder cannot be written, a temporary folder serves for the life of the process.
+The text is written to `k_<sha256>.py` in the cache folder (see `numerics.cache`) and loaded from there, since numba caches
+machine code only for functions of a real file; a second process then loads machine code instead of compiling. The hash
+covers the text and the modules of this package that it imports, whose machine code is linked into the kernel's.
+
+A kernel says for which target it was written. Everything that depends on it (how a program is launched, what assembly
+it becomes) is asked of that target's module in `numerics.targets`.
 """
 
 from __future__ import annotations
 
 import ast
-import atexit
 import functools
 import hashlib
 import importlib.util
-import os
-import shutil
 import sys
-import tempfile
 import threading
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
+from numerics.cache import cache_folder, guarded, place
+from numerics.precision import Precision
+from numerics.targets import Resources, Target, backend
 from theory.errors import InvalidRequest
 from theory.identity import Identified
 
@@ -32,12 +34,60 @@ _LOCK = threading.RLock()
 _PACKAGE = __name__.partition(".")[0]
 
 
+@dataclass(frozen=True)
+class Argument:
+    """One argument of a program: `kind` is "real" (the kernel's precision), "int64", "uint64" or "bool_".
+
+    `dimensions` is 0 for a number; `written` marks arrays that the program fills, which come back from a device.
+    """
+
+    name: str
+    kind: str = "real"
+    dimensions: int = 0
+    written: bool = False
+
+    def content(self) -> tuple[Any, ...]:
+        """What identifies the argument."""
+        return self.name, self.kind, self.dimensions, self.written
+
+    def type_name(self, precision: Precision) -> str:
+        """The name of the NumPy type of its numbers."""
+        return str(precision) if self.kind == "real" else self.kind
+
+    def signature(self, precision: Precision) -> str:
+        """The type in numba's notation."""
+        name = self.type_name(precision)
+        return f"{name}[{', '.join([':'] * (self.dimensions - 1) + ['::1'])}]" if self.dimensions else name
+
+    def prepared(self, value: Any, precision: Precision) -> Any:
+        """`value` in exactly the declared type; an array that is written must have it already."""
+        dtype = np.dtype(self.type_name(precision))
+        if not self.dimensions:
+            return dtype.type(value)
+        array = np.ascontiguousarray(value, dtype=dtype)
+        if array.ndim != self.dimensions or (self.written and array is not value):
+            raise InvalidRequest(
+                f"argument {self.name} of a kernel must be a contiguous {dtype} array of {self.dimensions} dimensions, got "
+                f"{getattr(value, 'dtype', type(value).__name__)} of {np.ndim(value)}"
+            )
+        return array
+
+
 class Kernel(Identified):
     """A generated program: its source text, and one function of it, compiled on first use.
 
-    Parameters (keyword-only): `source`, the text of a Python module that needs nothing but what it imports; `entry`,
-    the name of the function in it that a call runs. Kernels are immutable and equal if source and entry are.
-    Raises `InvalidRequest` if the text is no Python, or defines no such function.
+    Parameters (keyword-only)
+    -------------------------
+    source : the text of a Python module that needs nothing but what it imports.
+    entry : the name of the function in it that a call runs.
+    target : where it runs.
+    arguments : what the entry takes after `first, last`, for programs over independent trajectories (see `run`).
+    precision : the format of its real numbers.
+    threads_per_block, block_per_trajectory : on a device, the size of a block, and whether a whole block works on one
+        trajectory.
+
+    Kernels are immutable, and equal if all of this is. Raises `InvalidRequest` if the text is no Python, or defines no
+    such function.
 
     >>> from numerics.printer import module_source, scalar_function
     >>> import sympy
@@ -47,11 +97,25 @@ class Kernel(Identified):
     (9.0,)
     """
 
-    _source: str
-    _entry: str
-    _function: Callable[..., Any] | None
+    source: str
+    entry: str
+    target: Target
+    arguments: tuple[Argument, ...]
+    precision: Precision
+    threads_per_block: int
+    block_per_trajectory: bool
 
-    def __init__(self, *, source: str, entry: str) -> None:
+    def __init__(
+        self,
+        *,
+        source: str,
+        entry: str,
+        target: Target = Target.CPU,
+        arguments: Iterable[Argument] = (),
+        precision: Precision = Precision.FLOAT64,
+        threads_per_block: int = 128,
+        block_per_trajectory: bool = False,
+    ) -> None:
         try:
             tree = ast.parse(source)
         except SyntaxError as error:
@@ -61,94 +125,106 @@ class Kernel(Identified):
             raise InvalidRequest(
                 f"the source of the kernel defines no function {entry!r}; it defines {', '.join(defined) or 'none'}"
             )
-        object.__setattr__(self, "_source", source)
-        object.__setattr__(self, "_entry", entry)
-        object.__setattr__(self, "_function", None)
+        self.__dict__.update(
+            source=source,
+            entry=entry,
+            target=Target(target),
+            arguments=tuple(arguments),
+            precision=Precision(precision),
+            threads_per_block=threads_per_block,
+            block_per_trajectory=block_per_trajectory,
+        )
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"a Kernel is immutable: cannot set {name!r}")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _kernel, (self.source, self.entry)
+        return _kernel, (self._statement(),)
 
-    @property
-    def source(self) -> str:
-        """The text of the generated module."""
-        return self._source
+    def _statement(self) -> dict[str, Any]:
+        names = (
+            "source",
+            "entry",
+            "target",
+            "arguments",
+            "precision",
+            "threads_per_block",
+            "block_per_trajectory",
+        )
+        return {name: self.__dict__[name] for name in names}
 
-    @property
-    def entry(self) -> str:
-        """The name of the function that a call runs."""
-        return self._entry
-
-    def content(self) -> tuple[str, str]:
-        """Source and entry: what identifies the kernel."""
-        return self.source, self.entry
+    def content(self) -> tuple[Any, ...]:
+        """What identifies the kernel."""
+        return tuple(self._statement().values())
 
     @property
     def module(self) -> ModuleType:
         """The loaded module, for the other functions of the source."""
         return load_source(self.source)
 
-    @property
+    @functools.cached_property
     def function(self) -> Callable[..., Any]:
-        """The compiled function; other compiled code may call it too."""
-        function = self._function
-        if function is None:
-            function = getattr(self.module, self.entry)
-            object.__setattr__(self, "_function", function)
+        """The compiled function; on the CPU other compiled code may call it too."""
+        backend(self.target).require()
+        function: Callable[..., Any] = getattr(self.module, self.entry)
         return function
 
     def __call__(self, *arguments: Any) -> Any:
+        """Call the function itself with `arguments` as they are (a program on the CPU; see `run` for every target)."""
         return self.function(*arguments)
 
+    def run(self, count: int, *values: Any, threads: int | None = None, shared_bytes: int = 0) -> None:
+        """Run the program for the trajectories 0, ..., count - 1 and fill the arrays it writes.
+
+        Parameters: `values`, one per argument, converted to the declared types; `threads`, worker threads on a CPU, by
+        default all cores; `shared_bytes`, memory per block on a device. The result depends on neither.
+        Raises `TargetUnavailable` where the target cannot run, `InvalidRequest` for values that do not fit.
+        """
+        if len(values) != len(self.arguments):
+            names = ", ".join(argument.name for argument in self.arguments)
+            raise InvalidRequest(f"the program takes {len(self.arguments)} values ({names}), got {len(values)}")
+        prepared = [a.prepared(v, self.precision) for a, v in zip(self.arguments, values, strict=True)]
+        backend(self.target).run(self, count, prepared, threads=threads, shared_bytes=shared_bytes)
+
+    @property
+    def signature(self) -> str:
+        """The types of the entry's arguments, in numba's notation."""
+        return f"void({', '.join(['int64', 'int64', *(a.signature(self.precision) for a in self.arguments)])})"
+
+    def ptx(self, compute_capability: tuple[int, int] = (9, 0)) -> str:
+        """The PTX assembly for a compute capability, made with no GPU present, and cached on disk.
+
+        Raises `InvalidRequest` for a kernel of another target, `TargetUnavailable` without the CUDA compiler packages.
+        """
+        return backend(self.target).assembly(self, compute_capability)
+
+    def resources(self, compute_capability: tuple[int, int] = (9, 0)) -> Resources:
+        """Registers, stack and spills of the machine code for a compute capability, found with no GPU present.
+
+        Raises as `ptx` does.
+        """
+        return backend(self.target).resources(self, compute_capability)
+
     def __repr__(self) -> str:
-        return f"<Kernel {self.entry}, {self.source.count(chr(10))} lines, {self.content_hash[:12]}>"
+        lines = self.source.count("\n")
+        return f"<Kernel {self.entry} for {self.target}, {self.precision}, {lines} lines, {self.content_hash[:12]}>"
 
 
-def _kernel(source: str, entry: str) -> Kernel:
-    return Kernel(source=source, entry=entry)
+def _kernel(statement: dict[str, Any]) -> Kernel:
+    return Kernel(**statement)
 
 
-def cache_folder() -> Path:
-    """The folder of generated sources and their machine code; a temporary one where the user's cannot be written."""
-    home = os.environ.get("XDG_CACHE_HOME")
-    return _writable(Path(home) if home else Path.home() / ".cache")
-
-
-@functools.cache
-def _writable(home: Path) -> Path:
-    folder = home / "sgd-theory" / "kernels"
-    try:
-        (folder / "__pycache__").mkdir(parents=True, exist_ok=True, mode=0o700)
-        for place in (folder, folder / "__pycache__"):  # numba writes its files into the second
-            tempfile.TemporaryFile(dir=place).close()
-    except OSError as error:
-        folder = _temporary_folder()
-        warnings.warn(
-            f"the kernel cache {home / 'sgd-theory' / 'kernels'} cannot be written ({error}); kernels are compiled "
-            f"into {folder} and lost when this process ends. Set XDG_CACHE_HOME to a folder you can write.",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-    return folder
-
-
-@functools.cache
-def _temporary_folder() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="sgd-theory-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+# ----------------------------------------------------------------------------------------------------------- loading
 
 
 def load_source(source: str) -> ModuleType:
     """Return the module of a generated source text, loaded once per process through the cache folder."""
     with _LOCK:
-        name = f"k_{_cache_key(source)}"
+        name = f"k_{cache_key(source)}"
         if name in sys.modules:
             return sys.modules[name]
         path = cache_folder() / f"{name}.py"
-        _place(source, path)
+        place(source.encode(), path)
         specification = importlib.util.spec_from_file_location(name, path)
         if specification is None:
             raise ImportError(f"no loader for {path}")  # cannot happen: a path that ends in .py has one
@@ -165,25 +241,7 @@ def load_source(source: str) -> ModuleType:
         return module
 
 
-def _place(source: str, path: Path) -> None:
-    """Make `path` hold exactly `source`, atomically; a file that differs is replaced."""
-    content = source.encode()
-    try:
-        if path.read_bytes() == content:
-            return
-    except OSError:
-        pass
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _cache_key(source: str) -> str:
+def cache_key(source: str) -> str:
     """SHA-256 of the text and of every module of this package that it imports, directly or not."""
     digest = hashlib.sha256(source.encode())
     for name in sorted(_imported(source)):
@@ -220,48 +278,3 @@ def _module_text(name: str) -> str:
     if specification is None or specification.origin is None:
         return ""
     return Path(specification.origin).read_text(encoding="utf-8")
-
-
-# ---------------------------------------------------------------------------------------- damaged machine-code caches
-
-
-def guarded(function: Any) -> Any:
-    """Return `function`; if numba compiles it, a damaged entry of its disk cache is from now on rebuilt.
-
-    By itself numba raises `UnpicklingError` or `EOFError` from the call if a file of its cache is truncated.
-    """
-    cache: Any = getattr(function, "_cache", None)
-    if not hasattr(function, "py_func") or not hasattr(cache, "flush") or hasattr(cache, "guarded"):
-        return function
-    load, save = cache.load_overload, cache.save_overload
-
-    def load_overload(signature: Any, target: Any) -> Any:
-        try:
-            result = load(signature, target)
-        except Exception:  # whatever unpickling of arbitrary bytes may raise
-            _empty(cache)
-            return None
-        # two processes that compile different signatures at once can leave an index that names the other's code
-        wanted = getattr(signature, "args", signature)
-        if result is not None and tuple(result.signature.args) != tuple(wanted):
-            _empty(cache)
-            return None
-        return result
-
-    def save_overload(signature: Any, result: Any) -> None:
-        try:
-            save(signature, result)
-        except OSError as error:  # a full disk: the function is compiled all the same
-            message = f"machine code could not be cached in {cache.cache_path}: {error}"
-            warnings.warn(message, RuntimeWarning, stacklevel=2)
-
-    cache.load_overload, cache.save_overload, cache.guarded = load_overload, save_overload, True
-    return function
-
-
-def _empty(cache: Any) -> None:
-    """Forget what is cached of one function, so that it is rebuilt."""
-    try:
-        cache.flush()
-    except OSError:
-        cache.disable()

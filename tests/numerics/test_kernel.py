@@ -142,11 +142,11 @@ def test_the_hash_of_the_file_covers_the_modules_that_the_source_imports(source_
     import numerics.kernel as module
 
     source = source_file.read_text()
-    before = module._cache_key(source)
+    before = module.cache_key(source)
     original = module._module_text
     monkeypatch.setattr(module, "_module_text", lambda name: original(name) + "\n#" * (name == "numerics.random"))
     assert module._imported(source) >= {"numerics.random"}
-    assert module._cache_key(source) != before
+    assert module.cache_key(source) != before
 
 
 def test_a_kernel_is_a_value():

@@ -1,0 +1,85 @@
+"""What every target offers, and the names of the targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
+
+from theory.errors import InvalidRequest, TheoryError
+
+if TYPE_CHECKING:
+    from numerics.kernel import Kernel
+    from numerics.targets.ensemble import Ensemble
+
+
+class Target(StrEnum):
+    """Where a kernel runs."""
+
+    CPU = "cpu"
+    """Every core of this machine, by numba."""
+    CUDA = "cuda"
+    """An NVIDIA GPU, by numba-cuda; its code can be made and read where there is none."""
+
+
+class TargetUnavailable(TheoryError, RuntimeError):
+    """A target cannot run here: no device, or its compiler is not installed. The message says what to do."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the machine code of a device kernel needs per thread: `registers`, and bytes of `stack` and of `spills`."""
+
+    registers: int
+    stack: int
+    spills: int
+
+
+@dataclass(frozen=True)
+class Local:
+    """A small array that belongs to one trajectory; `kind` as for `Argument`, `shape` in numbers."""
+
+    name: str
+    shape: tuple[int, ...]
+    kind: str = "real"
+
+
+class Backend(Protocol):
+    """The functions of a target's module."""
+
+    def imports(self) -> tuple[str, ...]:
+        """Import lines of every program."""
+
+    def trajectories(self, name: str, arguments: Sequence[str], locals_: Sequence[Local], body: Sequence[str]) -> str:
+        """The entry that runs `body` for every `index` in range(first, last); the lines may neither return nor continue.
+
+        `locals_` hold their values from one trajectory to the next: a body sets what it reads.
+        """
+
+    def ensemble(self, name: str, arguments: Sequence[str], ensemble: Ensemble) -> str:
+        """The entry that iterates a map of few scalars for every `index` in range(first, last)."""
+
+    def reason_unavailable(self) -> str | None:
+        """Why kernels of this target cannot run here; None if they can."""
+
+    def require(self) -> None:
+        """Raise `TargetUnavailable` unless kernels can run here."""
+
+    def run(self, kernel: Kernel, count: int, values: Sequence[Any], *, threads: int | None, shared_bytes: int) -> None:
+        """Run a program; see `Kernel.run`."""
+
+    def assembly(self, kernel: Kernel, compute_capability: tuple[int, int]) -> str:
+        """PTX; see `Kernel.ptx`."""
+
+    def resources(self, kernel: Kernel, compute_capability: tuple[int, int]) -> Resources:
+        """See `Kernel.resources`."""
+
+
+def backend(target: Target | str) -> Backend:
+    """The module of a target. Raises `InvalidRequest` for an unknown one."""
+    if target not in tuple(Target):
+        raise InvalidRequest(f"target={target!r} is unknown; the targets are {', '.join(Target)}")
+    module: Any = import_module(f"numerics.targets.{Target(target).value}")
+    return module  # type: ignore[no-any-return]  # a module that has the functions of the protocol
