@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numba import njit
 
-from numerics.kernel import guarded
+from numerics.cache import guarded
 
 _FASTMATH = {"arcp", "contract", "nsz", "reassoc"}
 
 
 def _compiled(function: Any) -> Any:
     return guarded(njit(cache=True, error_model="numpy", fastmath=_FASTMATH)(function))
-
-
-@_compiled
-def inner(left: Any, right: Any) -> Any:
-    """The inner product of two one-dimensional arrays."""
-    total = 0.0
-    for i in range(left.size):
-        total += left[i] * right[i]
-    return total
-
-
-@_compiled
-def add_scaled(target: Any, coefficient: Any, vector: Any) -> None:
-    """target += coefficient * vector."""
-    for i in range(target.size):
-        target[i] += coefficient * vector[i]
 
 
 @_compiled
@@ -43,67 +28,85 @@ def combine_rows(coefficients: Any, rows: Any, target: Any) -> None:
 
 
 @_compiled
-def normalise(vector: Any) -> None:
-    """Scale a vector to unit norm."""
-    scale = 1.0 / np.sqrt(inner(vector, vector))
-    for i in range(vector.size):
-        vector[i] *= scale
+def field_coefficients(
+    gram: Any,
+    reach: Any,
+    first: Any,
+    second: Any,
+    triangle: Any,
+    white: Any,
+    covariance: Any,
+    bracket: Any,
+    across: Any,
+    along: Any,
+) -> None:
+    """Coefficients of the gradients of a Gaussian field at K points p_a, exact in law.
 
+    grad F(p_a) = sum_b across[a, b] noise_b + sum_c along[a, c] p_c for K standard normal vectors noise_b. Reads `gram` = <p_a, p_b>,
+    `reach` = <noise_a, p_b>, `first` = kappa'(gram), `second` = kappa''(gram); the rest is room for work, (K, K) each but
+    `covariance` of (K^2, K^2). `first` and `covariance` are overwritten by their factors.
 
-@_compiled
-def shrink(vector: Any, threshold: Any) -> None:
-    """Move every coordinate towards zero by `threshold`, stopping at zero."""
-    for i in range(vector.size):
-        size = abs(vector[i]) - threshold
-        vector[i] = (size if vector[i] > 0.0 else -size) if size > 0.0 else 0.0
-
-
-@_compiled
-def field_gradients(points: Any, first: Any, second: Any, noise: Any, small: Any, out: Any) -> None:
-    """Gradients of one Gaussian field at K points, exact in law: out[a] gets grad F(points[a]).
-
-    The covariance of <grad F(p), a> and <grad F(q), b> is kappa'(<p, q>) <a, b> + kappa''(<p, q>) <q, a> <p, b>. Across the
-    orthogonal complement of the points only the first term acts: `noise` (K standard normal vectors) mixed by a
-    Cholesky factor of `first` = kappa'(Gram). Along an orthonormal basis of the points, the full covariance of K * d
-    projections is factorised and applied to `small` (K * K standard normals). `second` = kappa''(Gram).
+    Across the orthogonal complement of the points only kappa' acts: there the noises are mixed by its factor. Along an
+    orthonormal basis e of the points the projections zeta = <noise, e> are independent standard normals, and independent of
+    the rest: the factor of the full covariance of the K r projections is applied to them.
     """
-    count, n = points.shape
-    basis = np.zeros((count, n))
-    rank = 0
-    for a in range(count):  # modified Gram-Schmidt; dependent points add no direction
-        basis[rank] = points[a]
-        for b in range(rank):
-            add_scaled(basis[rank], -inner(basis[b], basis[rank]), basis[b])
-        size = inner(basis[rank], basis[rank])
-        if size > 1e-24 * inner(points[a], points[a]) and size > 0.0:
-            basis[rank] *= 1.0 / np.sqrt(size)
-            rank += 1
-    across = lower_factor(first)
-    for a in range(count):
-        out[a] = 0.0
-        for b in range(count):
-            if across[a, b] != 0.0:
-                add_scaled(out[a], across[a, b], noise[b])
-        for j in range(rank):
-            add_scaled(out[a], -inner(basis[j], out[a]), basis[j])
-    along = np.zeros((count, rank))
-    for a in range(count):
-        for j in range(rank):
-            along[a, j] = inner(points[a], basis[j])
-    covariance = np.zeros((count * rank, count * rank))
+    count = gram.shape[0]
+    factorise(gram, triangle)  # p_a = sum_j triangle[a, j] e_j
+    for b in range(count):  # zeta: the triangular system of <noise_b, p_a> = sum_j triangle[a, j] zeta[b, j]
+        for j in range(count):
+            white[b, j] = reach[b, j]
+            for k in range(j):
+                white[b, j] -= triangle[j, k] * white[b, k]
+            white[b, j] = white[b, j] / triangle[j, j] if triangle[j, j] > 0.0 else 0.0 * white[b, j]
+    size = count * count
     for a in range(count):
         for b in range(count):
-            for j in range(rank):
-                for k in range(rank):
-                    same = first[a, b] if j == k else 0.0
-                    covariance[a * rank + j, b * rank + k] = same + second[a, b] * along[b, j] * along[a, k]
-    factor = lower_factor(covariance)
+            for j in range(count):
+                for k in range(count):
+                    here = triangle[j, j] > 0.0 and triangle[k, k] > 0.0
+                    same = first[a, b] if j == k else 0.0 * first[a, b]
+                    value = same + second[a, b] * triangle[b, j] * triangle[a, k]
+                    covariance[a * count + j, b * count + k] = value if here else 0.0 * value
+    factorise(first, across)
+    factorise(covariance, covariance)
     for a in range(count):
-        for j in range(rank):
-            projection = 0.0
-            for m in range(count * rank):
-                projection += factor[a * rank + j, m] * small[m]
-            add_scaled(out[a], projection, basis[j])
+        for j in range(count):
+            projection = 0.0 * first[0, 0]
+            for m in range(size):
+                if m <= a * count + j:
+                    projection += covariance[a * count + j, m] * white[m // count, m % count]
+            for b in range(count):
+                projection -= across[a, b] * white[b, j]
+            bracket[a, j] = projection
+        for j in range(count - 1, -1, -1):  # e in terms of the points: the transposed system
+            value = bracket[a, j]
+            for k in range(j + 1, count):
+                value -= along[a, k] * triangle[k, j]
+            along[a, j] = value / triangle[j, j] if triangle[j, j] > 0.0 else 0.0 * value
+
+
+@_compiled
+def factorise(matrix: Any, factor: Any) -> None:
+    """Write into `factor` the lower L with L L^T = matrix, positive semidefinite; the two may be one array.
+
+    Cholesky's method; a vanishing pivot leaves a zero column.
+    """
+    size = matrix.shape[0]
+    for j in range(size):
+        diagonal = matrix[j, j]
+        pivot = diagonal
+        for k in range(j):
+            pivot -= factor[j, k] * factor[j, k]
+        positive = pivot > 1e-14 * (abs(diagonal) + 1e-300)
+        root = math.sqrt(pivot) if positive else 0.0 * pivot
+        for i in range(j + 1, size):
+            value = matrix[i, j]
+            for k in range(j):
+                value -= factor[i, k] * factor[j, k]
+            factor[i, j] = value / root if positive else 0.0 * value
+        factor[j, j] = root
+        for i in range(j):
+            factor[i, j] = 0.0
 
 
 @_compiled

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from numerics.targets import cpu_replica
 from numerics.targets.ensemble import Ensemble
+from numerics.targets.replica import ReplicaProgram
 from numerics.targets.target import Local, Resources
 from theory.errors import InvalidRequest
 
@@ -61,6 +63,7 @@ def ensemble(name: str, arguments: Sequence[str], ensemble: Ensemble) -> str:
     advance = [
         DECORATOR,
         f"def advance(base, step{comma}{parameters}, {', '.join(rows)}):",
+        *(f"    {line}" for line in ensemble.prologue),
         "    finite = real(0.0)",
         f"    for lane in range({rows[0]}.size):",
         "        index = base + lane",
@@ -73,6 +76,7 @@ def ensemble(name: str, arguments: Sequence[str], ensemble: Ensemble) -> str:
     observe = [
         DECORATOR,
         f"def observe(base, step{comma}{parameters}, {', '.join(rows)}, stopped, rows):",
+        *(f"    {line}" for line in ensemble.prologue),
         f"    for lane in range({rows[0]}.size):",
         "        index = base + lane",
         *load,
@@ -111,6 +115,11 @@ def ensemble(name: str, arguments: Sequence[str], ensemble: Ensemble) -> str:
         "                                state[k, lane] = start[k, base + lane]",
     ]
     return "\n\n\n".join("\n".join(lines) for lines in (advance, observe, entry)) + "\n"
+
+
+def replicas(name: str, arguments: Sequence[str], program: ReplicaProgram, *, threads: int, shared: bool) -> str:
+    """Replicas one after the other, passes as vectorised loops over arrays."""
+    return cpu_replica.replicas(name, DECORATOR, arguments, program)
 
 
 def reason_unavailable() -> str | None:

@@ -41,6 +41,7 @@ def replicas(name: str, decorator: str, arguments: Sequence[str], program: Repli
     entry = [
         decorator,
         f"def {name}({', '.join(['first', 'last', *arguments])}):",
+        *indented(program.prologue),
         *indented(memory),
         "    for index in range(first, last):",
         *indented(body, 2),

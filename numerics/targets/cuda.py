@@ -16,7 +16,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from numerics.cache import cache_folder, place
+from numerics.targets import cuda_replica
 from numerics.targets.ensemble import Ensemble
+from numerics.targets.replica import ReplicaProgram
 from numerics.targets.target import Local, Resources, TargetUnavailable
 from theory.identity import content_hash
 
@@ -58,6 +60,7 @@ def ensemble(name: str, arguments: Sequence[str], ensemble: Ensemble) -> str:
     """One thread per replica, its state in registers from the first step to the last."""
     finite = " and ".join(f"abs({state}) < math.inf" for state in ensemble.state)
     body = [
+        *ensemble.prologue,
         *(f"{state} = start[{k}, index]" for k, state in enumerate(ensemble.state)),
         "stopped[index] = -1",
         "slot = 0",
@@ -78,6 +81,11 @@ def ensemble(name: str, arguments: Sequence[str], ensemble: Ensemble) -> str:
         *(f"            {state} = start[{k}, index]" for k, state in enumerate(ensemble.state)),
     ]
     return trajectories(name, arguments, (), body)
+
+
+def replicas(name: str, arguments: Sequence[str], program: ReplicaProgram, *, threads: int, shared: bool) -> str:
+    """A block of threads per replica, or one thread where there are no vectors."""
+    return cuda_replica.replicas(name, DECORATOR, arguments, program, threads=threads, shared=shared)
 
 
 # --------------------------------------------------------------------------------------------------------- running it

@@ -24,6 +24,8 @@ from numerics.targets.replica import (
 
 CHUNKS = 16
 """Partial sums that every thread adds up at the end of a pass."""
+QUADS = {"sign_block": "sign_quad"}
+"""Functions that yield entries 4 q, ..., 4 q + 3 where a random block holds more than four."""
 
 
 def replicas(
@@ -40,7 +42,7 @@ def replicas(
             f"chunk = cuda.shared.array(({max(sums, 1)}, {CHUNKS}), real)",
             "thread = cuda.threadIdx.x",
             "index = first + cuda.blockIdx.x",
-            "pool = cuda.shared.array(0, real)" if shared else "pool = work[index - first]",
+            "pool = cuda.shared.array(0, pool_type)" if shared else "pool = work[index - first]",
             *(f"row_{row} = pool[{k} * n:{k + 1} * n]" for k, row in enumerate(program.rows)),
         ]
     else:
@@ -53,13 +55,15 @@ def replicas(
         grid, *rest = memory
         memory, body = [grid], ["if index < last:", *indented([*rest, *body])]
     entry = [
+        "pool_type = np.dtype(real)\n\n" if shared and speller.vectors else "",
         decorator,
         f"def {name}({', '.join(['first', 'last', *arguments])}):",
         *(f"    {local} = cuda.local.array({shape}, real)" for local, shape in program.locals_.items()),
+        *indented(program.prologue),
         *indented(memory),
         *indented(body),
     ]
-    return "\n".join(entry) + "\n"
+    return "\n".join(entry).lstrip() + "\n"
 
 
 class _Speller:
@@ -112,7 +116,8 @@ class _Speller:
         for name in blocks:
             vector = self.program.drawn[name]
             where = f"seed, {vector.entries.stream}, replica, step, quad, {vector.purpose}"
-            lines.append(f"    {', '.join(f'{name}_{k}' for k in range(4))} = {vector.entries.block}({where})")
+            four = ", ".join(f"{name}_{k}" for k in range(4))
+            lines.append(f"    {four} = {QUADS.get(vector.entries.block, vector.entries.block)}({where})")
         for k in range(4):
             lines += [
                 f"    i = 4 * quad + {k}",

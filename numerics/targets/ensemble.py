@@ -22,3 +22,5 @@ class Ensemble:
     recorded: tuple[str, ...]
     parameters: tuple[str, ...]
     """Names of the arguments that the lines read."""
+    prologue: tuple[str, ...] = ()
+    """Lines that come first, outside the loop: what the arguments hold."""

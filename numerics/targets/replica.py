@@ -15,8 +15,6 @@ import builtins
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from numerics.templates.draws import Entries
-
 
 @dataclass(frozen=True)
 class Lines:
@@ -78,8 +76,28 @@ Operation = Lines | Once | Each | Draw | Pass | Block
 
 
 @dataclass(frozen=True)
+class Entries:
+    """How the entries of one random vector come about.
+
+    `block` : the library function that yields four standard entries from one Philox block ("normal_block", ...), empty if the
+    entries do not come in blocks. `stream` : the stream of its draws. `transform` : the call that turns a standard entry,
+    written `{}`, into an entry, empty if they are the same. `statements` and `value` : for entries drawn one by one,
+    lines over the coordinate `i` and the variable that they leave the entry in. `row`, `table` : for a vector that is a random
+    combination of signals, the variable of the random row and the table of its coefficients.
+    """
+
+    block: str = ""
+    stream: str = ""
+    transform: str = ""
+    statements: tuple[str, ...] = ()
+    value: str = ""
+    row: str = ""
+    table: str = ""
+
+
+@dataclass(frozen=True)
 class DrawnVector:
-    """A random vector: its entries, and the names of the variables that hold replica-wide counters of its draws."""
+    """A random vector: its entries, and the purpose of its draws."""
 
     entries: Entries
     purpose: str
@@ -89,12 +107,13 @@ class DrawnVector:
 class ReplicaProgram:
     """A whole program.
 
-    `rows` : names of the vectors that belong to a replica. `arrays` : names of further one-dimensional arrays, each with the
+    `prologue` : lines that come first, once: what the arguments hold. `rows` : names of the vectors that belong to a replica. `arrays` : names of further one-dimensional arrays, each with the
     expression that yields it where a pass begins. `drawn` : random vectors by name. `signals` : for random combinations of
     fixed vectors, the names of these among `arrays`. `integers` : names of int64 arrays of length `count` that belong to a
     replica. `locals_` : small arrays of real numbers with their shapes. The operations see `index`, the number of the replica.
     """
 
+    prologue: tuple[str, ...]
     operations: tuple[Operation, ...]
     rows: tuple[str, ...]
     arrays: Mapping[str, str]

@@ -13,6 +13,7 @@ from theory.errors import InvalidRequest, TheoryError
 if TYPE_CHECKING:
     from numerics.kernel import Kernel
     from numerics.targets.ensemble import Ensemble
+    from numerics.targets.replica import ReplicaProgram
 
 
 class Target(StrEnum):
@@ -60,6 +61,15 @@ class Backend(Protocol):
 
     def ensemble(self, name: str, arguments: Sequence[str], ensemble: Ensemble) -> str:
         """The entry that iterates a map of few scalars for every `index` in range(first, last)."""
+
+    def replicas(
+        self, name: str, arguments: Sequence[str], program: ReplicaProgram, *, threads: int, shared: bool
+    ) -> str:
+        """The entry that runs a program of scalars and vectors for every `index` in range(first, last).
+
+        On a device, `threads` per block; `shared` puts the vectors of a replica into shared memory, which the launch must offer,
+        else they lie in the argument `work`. The arrays of integers lie in the argument `work_integers`.
+        """
 
     def reason_unavailable(self) -> str | None:
         """Why kernels of this target cannot run here; None if they can."""

@@ -1,4 +1,9 @@
-"""Code that draws one sample of a model: each random symbol from its law, each law from standard draws."""
+"""Code that draws one sample of a model: each random symbol from its law, each law from standard draws.
+
+The scalar draws of a sample share the random words of a few Philox blocks: a normal takes two words and yields two normals,
+a sign takes one word, a uniform two (one in single precision), a choice two. All statements are straight-line code, so that a
+loop over replicas around them vectorises, except where a law needs rejection (gamma) or has branches (mixtures).
+"""
 
 from __future__ import annotations
 
@@ -11,7 +16,9 @@ import sympy
 from numpy.typing import NDArray
 from sympy import Expr, Symbol
 
-from numerics.printer import ScalarPrinter, scalar_function
+from numerics.precision import Precision
+from numerics.printer import ScalarPrinter, argument_names, scalar_function
+from numerics.targets.replica import Entries
 from theory.errors import UnsupportedExpectation
 from theory.laws.draw import (
     Choice,
@@ -27,26 +34,101 @@ from theory.vectors import Vector, VectorExpression
 
 Code = list[str]
 
+BLOCKS_PER_SAMPLE = 64
+"""Counter values (Philox blocks) reserved for the scalar draws of one sample."""
+LARGEST_UNROLLED_CHOICE = 16
+"""Outcomes up to which the index of a finite law is a sum of comparisons instead of a loop."""
+
 
 @dataclass
 class SampleCode:
     """What it takes to draw one sample: scalar functions, statements, and tables of numbers that they read.
 
-    Statements use the names `seed, stream, replica, step, member, purpose` and the hyperparameters; `scalars` maps random
-    symbols, `vectors` random vectors, to the local variable that holds the draw.
+    `statements` use the names `seed, stream, replica, step, member, purpose` and the hyperparameters; `scalars` maps random
+    symbols to the local variable that holds the draw; `entries` says how the entries of random vectors come about.
+    `tables` are arrays of the kernel's real numbers, `thresholds` of uint64, both passed to the program by name.
     """
 
     functions: list[str] = field(default_factory=list)
     statements: Code = field(default_factory=list)
-    allocations: Code = field(default_factory=list)
     tables: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    thresholds: dict[str, NDArray[np.uint64]] = field(default_factory=dict)
     scalars: dict[Symbol, str] = field(default_factory=dict)
-    vectors: dict[Vector, str] = field(default_factory=dict)
-    slots: int = 0
+    entries: dict[Vector, Entries] = field(default_factory=dict)
 
 
-DRAWS_PER_SAMPLE = 64
-"""Counter values reserved for the scalar draws of one sample."""
+class WordCode:
+    """Deals out the words of Philox blocks to standard draws, block after block.
+
+    `prefix` tells the variables of one group of draws from another's; `position` is the number of the first block.
+    """
+
+    def __init__(self, prefix: str, position: str, purpose: str, stream: str, precision: Precision) -> None:
+        self.prefix, self.position, self.purpose, self.stream = prefix, position, purpose, stream
+        self.precision = precision
+        self.statements: Code = []
+        self.blocks = 0
+        self._free: list[str] = []
+        self._spare_normal: str | None = None
+        self._count = 0
+
+    def _place(self, block: int) -> str:
+        return f"seed, {self.stream}, replica, step, {self.position} + {block}, {self.purpose}"
+
+    def _words(self, count: int) -> list[str]:
+        if len(self._free) < count:
+            names = [f"{self.prefix}word_{self.blocks}_{k}" for k in range(4)]
+            self.statements.append(f"{', '.join(names)} = words4({self._place(self.blocks)})")
+            self.blocks += 1
+            self._free = names
+        taken, self._free = self._free[:count], self._free[count:]
+        return taken
+
+    def _name(self, kind: str) -> str:
+        self._count += 1
+        return f"{self.prefix}{kind}_{self._count - 1}"
+
+    def draw(self, standard: Standard, inline: Mapping[Expr, str]) -> str:
+        """The variable that holds a standard draw, after a statement that sets it."""
+        if isinstance(standard, StandardNormal):
+            if self._spare_normal is not None:
+                name, self._spare_normal = self._spare_normal, None
+                return name
+            first, second = self._name("normal"), self._name("normal")
+            self.statements.append(f"{first}, {second} = normal_pair({', '.join(self._words(2))})")
+            self._spare_normal = second
+            return first
+        if isinstance(standard, (StandardUniform, StandardExponential)):
+            kind = "uniform" if isinstance(standard, StandardUniform) else "exponential"
+            single = self.precision is Precision.FLOAT32
+            call = f"{kind}_of({self._words(1)[0]})" if single else f"{kind}_of_pair({', '.join(self._words(2))})"
+        elif isinstance(standard, StandardSign):
+            kind, call = "sign", f"sign_of({self._words(1)[0]})"
+        elif isinstance(standard, StandardGamma):
+            kind, call = "gamma", f"gamma_draw({inlined(standard.shape, inline)}, {self._place(self.blocks)})"
+            self.blocks += 1
+            self._free = []
+        else:
+            raise UnsupportedExpectation(f"the standard draw {standard} has no code")
+        name = self._name(kind)
+        self.statements.append(f"{name} = {call}")
+        return name
+
+    def choice(self, thresholds: str, outcomes: int) -> str:
+        """The variable that holds a random index below `outcomes`, chosen by an array of 64-bit thresholds."""
+        name = self._name("index")
+        first, second = self._words(2)
+        self.statements.append(f"{name}_word = ({first} << np.uint64(32)) | {second}")
+        if outcomes <= LARGEST_UNROLLED_CHOICE:
+            terms = [f"({thresholds}[{j}] <= {name}_word)" for j in range(outcomes - 1)]
+            self.statements.append(f"{name} = {' + '.join(['0', *terms])}")
+        else:
+            self.statements += [
+                f"{name} = 0",
+                f"for outcome in range({thresholds}.size):",
+                f"    {name} += {thresholds}[outcome] <= {name}_word",
+            ]
+        return name
 
 
 def sample_code(
@@ -54,193 +136,167 @@ def sample_code(
     hyperparameters: Mapping[Expr, str],
     values: Mapping[Expr, float],
     signals: Sequence[Vector],
+    *,
+    precision: Precision = Precision.FLOAT64,
+    print_options: Mapping[str, Any] | None = None,
 ) -> SampleCode:
-    """The code that draws every random symbol of `data` (pairs of names and law; fields and data arrays left out)."""
-    code = SampleCode()
+    """The code that draws every random symbol of `data` (pairs of names and law; fields and data arrays left out).
+
+    `hyperparameters` maps symbols to the variables that hold them; `values` are their numbers, which enter only the tables of
+    finite laws; `print_options` go to `scalar_function`.
+    """
+    scalars = [name for names, _ in data for name in names if not isinstance(name, Vector)]
+    held = [f"x_{name.removeprefix('m_')}" for name in argument_names(scalars)]
+    variables = dict(zip(scalars, held, strict=True))
+    builder = _SampleBuilder(hyperparameters, values, signals, variables, precision, print_options or {})
     for number, (names, law) in enumerate(data):
-        draw = law.draw(f"draw{number}")
-        if len(names) == 1 and isinstance(names[0], Vector) and not draw.table:
-            _entries(code, names[0], draw, number, hyperparameters)
-        elif len(names) == 1 and isinstance(names[0], Vector) and not isinstance(draw.table[0][0], VectorExpression):
-            _table_entries(code, names[0], draw, number, values)
-        elif draw.table:
-            _finite(code, names, draw, number, values, signals)
-        else:
-            for name in names:
-                code.scalars[name] = f"x_{_identifier(name)}"
-            _scalars(code, [code.scalars[name] for name in names], draw, f"{number}", hyperparameters, "    ")
-    if code.slots > DRAWS_PER_SAMPLE:
+        builder.add(number, names, law.draw(f"draw{number}"))
+    code = builder.code
+    code.statements = [*builder.words.statements, *code.statements]
+    if builder.words.blocks > BLOCKS_PER_SAMPLE:
         raise UnsupportedExpectation(
-            f"the model draws {code.slots} scalars per sample; at most {DRAWS_PER_SAMPLE} are covered"
+            f"the model draws scalars from {builder.words.blocks} random blocks per sample; at most {BLOCKS_PER_SAMPLE} are "
+            f"covered. Draw many numbers as the entries of one vector"
         )
     return code
 
 
-def _identifier(name: Any) -> str:
-    return "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in str(name))
+class _SampleBuilder:
+    """Collects the code of one sample, law by law."""
 
+    def __init__(
+        self,
+        hyperparameters: Mapping[Expr, str],
+        values: Mapping[Expr, float],
+        signals: Sequence[Vector],
+        variables: Mapping[Any, str],
+        precision: Precision,
+        print_options: Mapping[str, Any],
+    ) -> None:
+        self.hyperparameters, self.values, self.signals = hyperparameters, values, signals
+        self.variables = variables
+        self.precision, self.print_options = precision, print_options
+        self.code = SampleCode()
+        self.words = WordCode("", f"{BLOCKS_PER_SAMPLE} * member", "purpose", "stream", precision)
 
-def _standard(standard: Standard, position: str, hyperparameters: Mapping[Expr, str], purpose: str = "purpose") -> str:
-    """The call that makes one standard draw at a counter position."""
-    where = f"seed, stream, replica, step, {position}, {purpose}"
-    if isinstance(standard, StandardNormal):
-        return f"normal1({where})"
-    if isinstance(standard, StandardUniform):
-        return f"uniform1({where})"
-    if isinstance(standard, StandardExponential):
-        return f"exponential1({where})"
-    if isinstance(standard, StandardSign):
-        return f"sign1({where})"
-    if isinstance(standard, StandardGamma):
-        return f"gamma1({_inline(standard.shape, hyperparameters)}, {where})"
-    raise UnsupportedExpectation(f"the standard draw {standard} has no code")
-
-
-def _inline(expression: Expr, hyperparameters: Mapping[Expr, str]) -> str:
-    """An expression of the hyperparameters as code."""
-    return str(
-        ScalarPrinter().doprint(
-            expression.xreplace({s: Symbol(name, real=True) for s, name in hyperparameters.items()})
-        )
-    )
-
-
-def _scalars(
-    code: SampleCode, targets: list[str], draw: Draw, label: str, hyperparameters: Mapping[Expr, str], indent: str
-) -> None:
-    """Statements that assign `targets` from one draw."""
-    if draw.components:
-        choice = draw.standards[0][1]
-        assert isinstance(choice, Choice)  # noqa: S101 - the form of a mixture's draw
-        weights = [_inline(weight, hyperparameters) for weight in choice.probabilities]
-        code.statements.append(f"{indent}u_{label} = uniform1(seed, stream, replica, step, {_position(code)}, purpose)")
-        bound = "0.0"
-        for index, (weight, component) in enumerate(zip(weights, draw.components, strict=True)):
-            bound = f"{bound} + {weight}"
-            last = index == len(weights) - 1
-            head = "else:" if last else f"{'if' if index == 0 else 'elif'} u_{label} <= {bound}:"
-            code.statements.append(f"{indent}{head}")
-            _scalars(code, targets, component, f"{label}_{index}", hyperparameters, indent + "    ")
-        return
-    if draw.table:
-        raise UnsupportedExpectation("a mixture of finite laws is drawn as one Discrete law; state it so")
-    arguments = []
-    for index, (symbol, standard) in enumerate(draw.standards):
-        name = f"e_{label}_{index}"
-        code.statements.append(f"{indent}{name} = {_standard(standard, _position(code), hyperparameters)}")
-        arguments.append((symbol, name))
-    used = sorted(set().union(*(e.free_symbols for e in draw.expression)) & set(hyperparameters), key=str)
-    function = f"draw_{label}"
-    code.functions.append(scalar_function(function, [*(s for s, _ in arguments), *used], list(draw.expression)))
-    call = ", ".join([*(name for _, name in arguments), *(hyperparameters[s] for s in used)])
-    code.statements.append(f"{indent}{', '.join(targets)}{',' if len(targets) == 1 else ''} = {function}({call})")
-
-
-def _position(code: SampleCode) -> str:
-    position = f"{DRAWS_PER_SAMPLE} * member + {code.slots}"
-    code.slots += 1
-    return position
-
-
-def _finite(
-    code: SampleCode,
-    names: tuple[Any, ...],
-    draw: Draw,
-    number: int,
-    values: Mapping[Expr, float],
-    signals: Sequence[Vector],
-) -> None:
-    """A finite law: a random row of a table of numbers, and of coefficients of the signals for vector slots."""
-    choice = draw.standards[0][1]
-    assert isinstance(choice, Choice)  # noqa: S101 - the form of a finite law's draw
-    weights = np.array([_value(p, values) for p in choice.probabilities])
-    code.tables[f"cumulative_{number}"] = np.cumsum(weights) / weights.sum()
-    code.statements.append(
-        f"    row_{number} = choice1(cumulative_{number}, seed, stream, replica, step, {_position(code)}, purpose)"
-    )
-    for slot, name in enumerate(names):
-        table = f"table_{number}_{slot}"
-        if isinstance(name, Vector):
-            rows = [
-                [_value(row[slot].terms.get(signal, sympy.S.Zero), values) for signal in signals] for row in draw.table
-            ]
-            code.tables[table] = np.array(rows, dtype=float).reshape(len(draw.table), len(signals))
-            variable = code.vectors[name] = f"v_{_identifier(name)}"
-            code.allocations.append(f"    {variable} = np.empty(n)")
-            code.statements.append(f"    combine_rows({table}[row_{number}], signals, {variable})")
+    def add(self, number: int, names: tuple[Any, ...], draw: Draw) -> None:
+        """Add the draw of one law for `names`."""
+        single = names[0] if len(names) == 1 else None
+        if isinstance(single, Vector) and not (draw.table and isinstance(draw.table[0][0], VectorExpression)):
+            self.code.entries[single] = self._entries(number, draw)
+        elif draw.table:
+            self._finite(number, names, draw)
         else:
-            code.tables[table] = np.array([_value(row[slot], values) for row in draw.table])
-            variable = code.scalars[name] = f"x_{_identifier(name)}"
-            code.statements.append(f"    {variable} = {table}[row_{number}]")
+            targets = [self.variables[name] for name in names]
+            self.code.scalars.update(zip(names, targets, strict=True))
+            self.code.statements += self._scalars(targets, draw, f"{number}", self.words)
 
+    def _scalars(self, targets: Sequence[str], draw: Draw, label: str, words: WordCode) -> Code:
+        """Statements that assign `targets` from one draw, after those of its standard draws, which go to `words`."""
+        if draw.components:
+            return self._mixture(targets, draw, label, words)
+        if draw.table:
+            index = self._index(draw, label, words)
+            lines = []
+            for slot, target in enumerate(targets):
+                table = f"table_{label}_{slot}"
+                self.code.tables[table] = np.array([self._value(row[slot]) for row in draw.table])
+                lines.append(f"{target} = {table}[{index}]")
+            return lines
+        held = [(symbol, words.draw(standard, self.hyperparameters)) for symbol, standard in draw.standards]
+        return [f"{', '.join(targets)}{',' * (len(targets) == 1)} = {self._function(f'draw_{label}', held, draw)}"]
 
-def _value(expression: Any, values: Mapping[Expr, float]) -> float:
-    return float(sympy.sympify(expression).xreplace({symbol: sympy.Float(v) for symbol, v in values.items()}))
-
-
-def _entries(code: SampleCode, name: Vector, draw: Draw, number: int, hyperparameters: Mapping[Expr, str]) -> None:
-    """A vector with independent entries of one law: the fast fills where the law is one standard draw, scaled."""
-    variable = code.vectors[name] = f"v_{_identifier(name)}"
-    code.allocations.append(f"    {variable} = np.empty(n)")
-    stream = f"{number} + 1 + {MEMBER_STREAMS} * member"
-    fills = {
-        StandardNormal: "fill_normals",
-        StandardUniform: "fill_uniforms",
-        StandardExponential: "fill_exponentials",
-        StandardSign: "fill_signs",
-    }
-    kinds = [type(standard) for _, standard in draw.standards]
-    used = (
-        sorted(set().union(*(e.free_symbols for e in draw.expression)) & set(hyperparameters), key=str)
-        if draw.expression
-        else []
-    )
-    if len(kinds) == 1 and kinds[0] in fills and draw.expression:
-        symbol = draw.standards[0][0]
-        code.statements.append(
-            f"    {fills[kinds[0]]}({variable}, seed, stream + {stream}, replica, step, entries_purpose)"
+    def _function(self, name: str, held: Sequence[tuple[Symbol, str]], draw: Draw) -> str:
+        """Add the printed function of a draw's expressions; return the call."""
+        used = sorted(set().union(*(e.free_symbols for e in draw.expression)) & set(self.hyperparameters), key=str)
+        arguments = [*(symbol for symbol, _ in held), *used]
+        self.code.functions.append(
+            scalar_function(name, arguments, list(draw.expression), precision=self.precision, **self.print_options)
         )
-        if draw.expression[0] != symbol:
-            function = f"entry_{number}"
-            code.functions.append(scalar_function(function, [symbol, *used], [draw.expression[0]]))
-            call = ", ".join([f"{variable}[i]", *(hyperparameters[s] for s in used)])
-            code.statements += ["    for i in range(n):", f"        {variable}[i] = {function}({call})[0]"]
-        return
-    if not draw.expression:
-        raise UnsupportedExpectation(
-            f"a vector whose entries have a mixture law is not drawn yet; give {name} one plain law"
-        )
-    count = len(draw.standards)
-    code.statements.append("    for i in range(n):")
-    names = []
-    for index, (_, standard) in enumerate(draw.standards):
-        call = _standard(standard, f"{count} * i + {index}", hyperparameters, "entries_purpose").replace(
-            "stream,", f"stream + {stream},", 1
-        )
-        code.statements.append(f"        e_{number}_{index} = {call}")
-        names.append(f"e_{number}_{index}")
-    function = f"entry_{number}"
-    code.functions.append(scalar_function(function, [*(s for s, _ in draw.standards), *used], [draw.expression[0]]))
-    code.statements.append(
-        f"        {variable}[i] = {function}({', '.join([*names, *(hyperparameters[s] for s in used)])})[0]"
-    )
+        return f"{name}({', '.join([*(variable for _, variable in held), *(self.hyperparameters[s] for s in used)])})"
+
+    def _mixture(self, targets: Sequence[str], draw: Draw, label: str, words: WordCode) -> Code:
+        index = self._index(draw, label, words)
+        lines: Code = []
+        for number, component in enumerate(draw.components):
+            head = "if" if number == 0 else "elif"
+            last = number == len(draw.components) - 1
+            lines.append("else:" if last and number else f"{head} {index} == {number}:")
+            lines += [f"    {line}" for line in self._scalars(targets, component, f"{label}_{number}", words)]
+        return lines
+
+    def _index(self, draw: Draw, label: str, words: WordCode) -> str:
+        choice = draw.standards[0][1]
+        assert isinstance(choice, Choice)  # noqa: S101 - the form of a finite law's draw
+        name = f"thresholds_{label}"
+        self.code.thresholds[name] = choice_thresholds([self._value(p) for p in choice.probabilities])
+        return words.choice(name, len(choice.probabilities))
+
+    def _finite(self, number: int, names: tuple[Any, ...], draw: Draw) -> None:
+        """A finite law of several slots: a random row of tables, of numbers or of coefficients of the signals."""
+        index = self._index(draw, f"{number}", self.words)
+        for slot, name in enumerate(names):
+            table = f"table_{number}_{slot}"
+            if isinstance(name, Vector):
+                rows = [
+                    [self._value(row[slot].terms.get(signal, sympy.S.Zero)) for signal in self.signals]
+                    for row in draw.table
+                ]
+                self.code.tables[table] = np.array(rows, dtype=float).reshape(len(draw.table), len(self.signals))
+                self.code.entries[name] = Entries(row=index, table=table)
+            else:
+                self.code.tables[table] = np.array([self._value(row[slot]) for row in draw.table])
+                variable = self.code.scalars[name] = self.variables[name]
+                self.code.statements.append(f"{variable} = {table}[{index}]")
+
+    def _entries(self, number: int, draw: Draw) -> Entries:
+        """A vector with independent entries of one law: in blocks of four where the law is one standard draw, transformed."""
+        stream = f"stream + {number + 1} + {MEMBER_STREAMS} * member"
+        kinds = [type(standard) for _, standard in draw.standards]
+        if draw.expression and len(kinds) == 1 and kinds[0] in BLOCKS:
+            symbol = draw.standards[0][0]
+            same = draw.expression[0] == symbol
+            transform = "" if same else self._function(f"entry_{number}", [(symbol, "{}")], draw) + "[0]"
+            return Entries(block=BLOCKS[kinds[0]], stream=stream, transform=transform)
+        count = _blocks_of(draw)
+        words = WordCode(f"entry_{number}_", f"{count} * i", "entries_purpose", stream, self.precision)
+        value = f"entry_{number}_value"
+        lines = self._scalars([value], draw, f"entry_{number}", words)
+        return Entries(statements=(*words.statements, *lines), value=value)
+
+    def _value(self, expression: Any) -> float:
+        return float(sympy.sympify(expression).xreplace({s: sympy.Float(v) for s, v in self.values.items()}))
 
 
-def _table_entries(code: SampleCode, name: Vector, draw: Draw, number: int, values: Mapping[Expr, float]) -> None:
-    """A vector with independent entries of a finite law of numbers."""
-    choice = draw.standards[0][1]
-    assert isinstance(choice, Choice)  # noqa: S101 - the form of a finite law's draw
-    weights = np.array([_value(p, values) for p in choice.probabilities])
-    code.tables[f"cumulative_{number}"] = np.cumsum(weights) / weights.sum()
-    code.tables[f"table_{number}_0"] = np.array([_value(row[0], values) for row in draw.table])
-    variable = code.vectors[name] = f"v_{_identifier(name)}"
-    code.allocations.append(f"    {variable} = np.empty(n)")
-    where = f"seed, stream + {number} + 1 + {MEMBER_STREAMS} * member, replica, step, i, entries_purpose"
-    code.statements += [
-        "    for i in range(n):",
-        f"        {variable}[i] = table_{number}_0[choice1(cumulative_{number}, {where})]",
-    ]
-
-
+BLOCKS: dict[type[Standard], str] = {
+    StandardNormal: "normal_block",
+    StandardUniform: "uniform_block",
+    StandardExponential: "exponential_block",
+    StandardSign: "sign_block",
+}
+"""The library function that yields four entries of a standard law from one Philox block."""
 MEMBER_STREAMS = 256
 """Streams reserved for the data vectors of one member of a batch."""
+
+
+def _blocks_of(draw: Draw) -> int:
+    """A bound on the blocks that the draw of one entry takes."""
+    return len(draw.standards) + sum(_blocks_of(component) for component in draw.components)
+
+
+def inlined(expression: Expr, names: Mapping[Expr, str]) -> str:
+    """An expression of symbols as code over the variables that hold them, in double precision."""
+    return str(ScalarPrinter().doprint(expression.xreplace({s: Symbol(name, real=True) for s, name in names.items()})))
+
+
+def choice_thresholds(weights: Sequence[float]) -> NDArray[np.uint64]:
+    """The 64-bit thresholds of a random index: index j has probability weights[j] / sum, up to 2^-53.
+
+    The index is the number of thresholds that a uniform 64-bit word reaches, so an entry of weight zero never comes.
+
+    >>> choice_thresholds([0.25, 0.0, 0.75])
+    array([4611686018427387904, 4611686018427387904], dtype=uint64)
+    """
+    cumulative = np.cumsum(np.asarray(weights, dtype=float))
+    reached = [min(int(c * 2**64), 2**64 - 1) for c in (cumulative / cumulative[-1])[:-1]]
+    return np.array(reached, dtype=np.uint64)

@@ -1,12 +1,13 @@
 """The SGD template: draw, inner products, one scalar function, scaled additions - for every model of the language.
 
 The generated program knows the model only through printed scalar functions (the coefficients of the gradient, the
-statistics, the draws); the loop around them is the algorithm as stated, never a shortcut of theory.
+statistics, the draws); the loop around them is the algorithm as stated, never a shortcut of theory. Models of few scalars
+with fresh samples become an ensemble, whose replicas are the vector index.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,38 +15,35 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import Expr, Symbol
 
-from numerics.kernel import Kernel
-from numerics.printer import argument_names, module_source, scalar_function
-from numerics.templates.draws import MEMBER_STREAMS, SampleCode, sample_code
-from numerics.templates.sampling import batch_choice, batch_setup, member_row
-from theory import SGD, Model, Nesterov, NesterovLookahead, gradient
-from theory.errors import AlgorithmNotCovered, FieldOrder
-from theory.fields import FieldGradient, FieldValue, GaussianField
-from theory.update import velocity
-from theory.vectors import InnerProduct, Vector
+from numerics.kernel import Argument, Kernel
+from numerics.precision import Precision
+from numerics.printer import Elementary
+from numerics.targets import Target
+from numerics.targets.ensemble import Ensemble
+from numerics.targets.replica import Block, Draw, DrawnVector, Lines, Once, Operation, Pass, ReplicaProgram
+from numerics.templates.draws import SampleCode, sample_code
+from numerics.templates.names import Names, hyperparameter_names, signals_of, velocities
+from numerics.templates.sampling import batch_choice, batch_setup, integer_arrays, member_row
+from numerics.templates.step import DIVERGED, StepCode
+from numerics.templates.trajectory import ensemble_kernel, replica_kernel
+from theory import SGD, Model, Sampling, gradient
+from theory.errors import AlgorithmNotCovered
+from theory.vectors import Vector
 
-Code = list[str]
-
-_IMPORTS = (
-    "from numerics.linear_algebra import add_scaled, combine_rows, field_gradients, inner, normalise, shrink",
-    "from numerics.random import choice1, exponential1, fill_exponentials, fill_normals, fill_signs, fill_uniforms",
-    "from numerics.random import gamma1, integer1, normal1, sign1, uniform1",
-)
-_PURPOSES = """
-DATA_PURPOSE, SCALAR_PURPOSE, BATCH_PURPOSE, START_PURPOSE, NOISE_PURPOSE, DATASET_PURPOSE, FIELD_PURPOSE = range(7)
-DATASET_ENTRIES_PURPOSE = 16
-"""
-ENTRY_DECORATOR = '@njit(cache=True, error_model="numpy", nogil=True, fastmath={"arcp", "contract", "nsz", "reassoc"})'
 SETTINGS = ("rate", "beta", "decay", "keep", "noise_scale", "threshold", "fraction", "switch_on", "switch_off")
 """Numbers of the algorithm, in the order in which the program reads them."""
+LARGEST_ENSEMBLE_BATCH = 8
+"""Samples of a batch up to which an ensemble writes their gradients one after the other."""
 
 
 @dataclass(frozen=True)
 class SgdProgram:
     """A generated SGD program with what its arguments stand for.
 
-    `kernel` runs one replica; `fill` draws the fixed data set (None where data are drawn online or come as arrays).
-    `hyperparameters` lists the symbols of the array `hyper`, `tables` the arrays read by the draws.
+    `kernel` runs replicas; `fill` draws the fixed data set (None where data are drawn online or come as arrays).
+    `hyperparameters` lists the symbols of the array `hyper`; `tables` are the arrays read by the draws. `ensemble`: whether the
+    kernel is an ensemble, whose start holds one row per number of the state: the parameters, then `velocities` zeros.
+    `rows`, `integers`: vectors and arrays of `count` integers that a replica keeps.
     """
 
     kernel: Kernel
@@ -56,352 +54,324 @@ class SgdProgram:
     signals: tuple[Vector, ...]
     set_vectors: tuple[Vector, ...]
     set_scalars: tuple[Symbol, ...]
-    tables: Mapping[str, NDArray[np.float64]]
+    tables: tuple[NDArray[Any], ...]
     statistics: tuple[str, ...]
+    ensemble: bool
+    state: int
+    rows: int
+    integers: int
 
 
-def velocities(model: Model, algorithm: SGD) -> dict[Any, Any]:
-    """The momentum variables that statistics may hold, each with its parameter; none without momentum."""
-    return {} if algorithm.momentum is None else {velocity(parameter): parameter for parameter in model.parameters}
+def sgd_program(
+    model: Model,
+    algorithm: SGD,
+    statistics: Mapping[str, Expr],
+    values: Mapping[Expr, float],
+    *,
+    target: Target = Target.CPU,
+    precision: Precision = Precision.FLOAT64,
+    shared: bool = False,
+    threads_per_block: int = 128,
+) -> SgdProgram:
+    """Return the generated program of direct SGD on `model`, recording `statistics`.
+
+    `values` (numbers of the hyperparameters) enter only the tables of finite laws; the code itself is the same for all values.
+    `shared`: whether the vectors of a replica fit into the shared memory of a device.
+    """
+    if algorithm.constraint is not None and (model.scalar_parameters or not model.vector_parameters):
+        raise AlgorithmNotCovered("constraint=Sphere() rescales trained vectors; this model trains scalars")
+    builder = _Builder(model, algorithm, statistics, values, target, precision)
+    kernel = builder.ensemble() if builder.is_ensemble else builder.replicas(shared, threads_per_block)
+    return SgdProgram(
+        kernel=kernel,
+        fill=builder.fill(),
+        hyperparameters=tuple(builder.names.hyper),
+        parameter_vectors=model.vector_parameters,
+        parameter_scalars=model.scalar_parameters,
+        signals=builder.names.signals,
+        set_vectors=builder.names.set_vectors,
+        set_scalars=builder.names.set_scalars,
+        tables=tuple([*builder.sample.tables.values(), *builder.sample.thresholds.values()]),
+        statistics=tuple(statistics),
+        ensemble=builder.is_ensemble,
+        state=len(builder.step.state_scalars),
+        rows=len(builder.step.rows),
+        integers=len(integer_arrays(builder.mode)),
+    )
 
 
 class _Builder:
     """Collects the pieces of one program."""
 
     def __init__(
-        self, model: Model, algorithm: SGD, statistics: Mapping[str, Expr], values: Mapping[Expr, float]
+        self,
+        model: Model,
+        algorithm: SGD,
+        statistics: Mapping[str, Expr],
+        values: Mapping[Expr, float],
+        target: Target,
+        precision: Precision,
     ) -> None:
         self.model, self.algorithm, self.statistics = model, algorithm, statistics
+        self.target, self.precision = target, precision
         self.mode = algorithm.sampling_for(model.data_count)
-        self.gradient = gradient(model)
-        self.vectors, self.scalars, self.signals = model.vector_parameters, model.scalar_parameters, self._signals()
-        self.velocities: dict[Any, Any] = velocities(model, algorithm)
-        self.hyperparameters = self._hyperparameters()
-        self.hyper_names = dict(zip(self.hyperparameters, argument_names(self.hyperparameters), strict=True))
         arrays = [(names, law) for names, law in model.data if hasattr(law, "arrays")]
         drawn = [
             (names, law) for names, law in model.data if not hasattr(law, "arrays") and names[0] not in model.fields
         ]
         self.whole_set = algorithm.samples is not None and not arrays
-        self.sample: SampleCode = sample_code(drawn, self.hyper_names, values, self.signals)
-        in_set = [name for names, _ in (drawn if self.whole_set else arrays) for name in names]
-        self.set_vectors = tuple(name for name in in_set if isinstance(name, Vector))
-        self.set_scalars = tuple(name for name in in_set if isinstance(name, Symbol))
         if self.whole_set and model.fields:
             raise AlgorithmNotCovered(
                 "a Gaussian field is drawn afresh at every step; samples= fixes a data set, which a field does not have"
             )
-        self.functions: list[str] = list(self.sample.functions)
-
-    def _signals(self) -> tuple[Vector, ...]:
-        found = set(self.model.signals)
-        for expression in self.statistics.values():
-            found |= (
-                expression.atoms(Vector) - set(self.vectors_of_model()) - set(velocities(self.model, self.algorithm))
-            )
-        return tuple(sorted(found, key=str))
-
-    def vectors_of_model(self) -> tuple[Vector, ...]:
-        return (*self.model.vector_parameters, *self.model.data_vectors)
-
-    def _hyperparameters(self) -> tuple[Expr, ...]:
-        found: set[Expr] = set(self.model.hyperparameters)
-        for expression in (*self.statistics.values(), self.model.loss):
-            found |= {s for s in expression.free_symbols if isinstance(s, Symbol)}
-        found -= set(self.model.parameters) | set(self.model.random) | set(velocities(self.model, self.algorithm))
-        return tuple(sorted(found, key=str))
-
-    # ------------------------------------------------------------------------------------------------ names in the code
-
-    def vector_name(self, vector: Vector, parameters: str) -> str:
-        """The array that holds a vector: a row of `parameters` for a trained one."""
-        if vector in self.vectors:
-            return f"{parameters}[{self.vectors.index(vector)}]"
-        if vector in self.velocities:
-            return f"velocity[{self.vectors.index(self.velocities[vector])}]"
-        if vector in self.signals:
-            return f"signals[{self.signals.index(vector)}]"
-        if isinstance(vector, FieldGradient):
-            return f"slopes_{self.model.fields.index(vector.field)}[{self._points(vector.field).index(vector.point)}]"
-        if vector in self.set_vectors:
-            return f"set_{self.set_vectors.index(vector)}[row]"
-        return self.sample.vectors[vector]
-
-    def scalar_name(self, symbol: Expr, scalars: str) -> str:
-        if symbol in self.scalars:
-            return f"{scalars}[{self.scalars.index(symbol)}]"
-        if symbol in self.velocities:
-            return f"scalar_velocity[{self.scalars.index(self.velocities[symbol])}]"
-        if symbol in self.hyper_names:
-            return self.hyper_names[symbol]
-        if symbol in self.set_scalars:
-            return f"columns[row, {self.set_scalars.index(symbol)}]"
-        return self.sample.scalars[symbol]
-
-    def call(self, name: str, outputs: list[Expr], parameters: str, scalars: str, indent: str) -> tuple[Code, str]:
-        """Statements that compute the inner products a printed function needs, and the call of it."""
-        products = sorted(set().union(*(e.atoms(InnerProduct) for e in outputs)), key=str) if outputs else []
-        symbols = sorted(set().union(*(e.free_symbols for e in outputs)), key=str) if outputs else []
-        self.functions.append(scalar_function(name, [*products, *symbols], outputs))
-        statements, arguments = [], []
-        for product, local in zip(products, argument_names(products), strict=True):
-            left, right = (self.vector_name(v, parameters) for v in product.args)
-            statements.append(f"{indent}{local} = inner({left}, {right})")
-            arguments.append(local)
-        arguments += [self.scalar_name(symbol, scalars) for symbol in symbols]
-        return statements, f"{name}({', '.join(arguments)})"
-
-    def _points(self, field: GaussianField) -> list[Vector]:
-        return [
-            w
-            for w in self.vectors
-            if any(isinstance(b, FieldGradient) and b.field == field for b in self.gradient.vectors[w])
-        ]
-
-    # -------------------------------------------------------------------------------------------------- pieces of a step
-
-    def gradient_code(self, parameters: str, scalars: str) -> Code:
-        """One sample's gradient, added with weight `share` to `slope` and `scalar_slope`."""
-        targets: list[tuple[int, Vector]] = []
-        outputs: list[Expr] = []
-        for index, w in enumerate(self.vectors):
-            for b, coefficient in self.gradient.vectors[w].items():
-                targets.append((index, b))
-                outputs.append(coefficient)
-        outputs += [self.gradient.scalars[s] for s in self.scalars]
-        if any(e.atoms(FieldValue) for e in outputs):
-            raise FieldOrder(
-                "a Gaussian field enters the loss non-linearly; its gradient is drawn in law only for a loss that is "
-                "affine in the field"
-            )
-        statements, call = self.call("gradient_coefficients", outputs, parameters, scalars, " " * 12)
-        statements = [*self._field_code(parameters), *statements, f"            coefficient = {call}"]
-        for number, (index, b) in enumerate(targets):
-            vector = self.vector_name(b, parameters)
-            statements.append(f"            add_scaled(slope[{index}], share * coefficient[{number}], {vector})")
-        for index in range(len(self.scalars)):
-            statements.append(f"            scalar_slope[{index}] += share * coefficient[{len(targets) + index}]")
-        total = " + ".join(f"coefficient[{k}]" for k in range(len(outputs)))
-        # not isfinite: numba makes it a difference, which reassociation cancels, and divergence would pass unseen
-        return [*statements, f"            if not abs({total}) < math.inf:", "                return step"]
-
-    def _field_code(self, parameters: str) -> Code:
-        statements: Code = []
-        first = 0  # stream of the field: one for its small draws, one per point, shared with no other field
-        for number, field in enumerate(self.model.fields):
-            points = self._points(field)
-            if not points:
-                continue
-            argument = Symbol("gram", real=True)
-            symbols = sorted(field.free_symbols, key=str)
-            outputs = [field.covariance(argument, derivative=1), field.covariance(argument, derivative=2)]
-            self.functions.append(scalar_function(f"kernel_{number}", [argument, *symbols], outputs))
-            extra = "".join(f", {self.scalar_name(s, '')}" for s in symbols)
-            rows = ", ".join(str(self.vectors.index(p)) for p in points)
-            count = len(points)
-            stream = f"stream + {first} + {MEMBER_STREAMS} * member"
-            first += count + 1
-            statements += [
-                f"            for a, i in enumerate(({rows},)):",
-                f"                at_{number}[a] = {parameters}[i]",
-                f"                fill_normals(noise_{number}[a], seed, {stream} + a + 1, replica, step, FIELD_PURPOSE)",
-                f"            fill_normals(small_{number}, seed, {stream}, replica, step, FIELD_PURPOSE)",
-                f"            for a in range({count}):",
-                f"                for b in range({count}):",
-                f"                    first_{number}[a, b], second_{number}[a, b] = "
-                f"kernel_{number}(inner(at_{number}[a], at_{number}[b]){extra})",
-                f"            field_gradients(at_{number}, first_{number}, second_{number}, noise_{number}, small_{number}, "
-                f"slopes_{number})",
-            ]
-        return statements
-
-    def field_allocations(self) -> Code:
-        lines: Code = []
-        for number, field in enumerate(self.model.fields):
-            count = len(self._points(field))
-            for name, shape in (
-                ("at", f"({count}, n)"),
-                ("noise", f"({count}, n)"),
-                ("slopes", f"({count}, n)"),
-                ("small", f"{count * count}"),
-                ("first", f"({count}, {count})"),
-                ("second", f"({count}, {count})"),
-            ):
-                lines.append(f"    {name}_{number} = np.empty({shape})")
-        return lines
-
-    def update_code(self) -> Code:
-        """The optimiser's update of the parameters from the batch gradient in `slope`."""
-        momentum = self.algorithm.momentum
-        lines: Code = []
-        for name, x, v, g in (("vector", "w", "velocity", "slope"), ("scalar", "s", "scalar_velocity", "scalar_slope")):
-            if not (self.vectors if name == "vector" else self.scalars):
-                continue
-            at = "point" if isinstance(momentum, Nesterov) else x
-            if name == "scalar" and isinstance(momentum, Nesterov):
-                at = "scalar_point"
-            lines.append(f"        {g} += decay * {at}")
-            if momentum is None:
-                lines.append(f"        {x} *= keep")
-                lines.append(f"        {x} -= rate * {g}")
-            else:
-                lines.append(f"        {v} *= beta")
-                lines.append(f"        {v} += {g}")
-                lines.append(f"        {x} *= keep")
-                if isinstance(momentum, NesterovLookahead):
-                    lines.append(f"        {x} -= rate * ({g} + beta * {v})")
-                else:
-                    lines.append(f"        {x} -= rate * {v}")
-        return lines + self._after_update()
-
-    def _after_update(self) -> Code:
-        lines: Code = []
-        if self.algorithm.temperature != 0:
-            if self.vectors:
-                lines += [
-                    f"        for i in range({len(self.vectors)}):",
-                    "            fill_normals(heat, seed, stream + i + 1, replica, step, NOISE_PURPOSE)",
-                    "            add_scaled(w[i], noise_scale, heat)",
-                ]
-            if self.scalars:
-                lines += [
-                    f"        for i in range({len(self.scalars)}):",
-                    "            s[i] += noise_scale * normal1(seed, stream, replica, step, i, NOISE_PURPOSE)",
-                ]
-        if self.algorithm.proximal is not None:
-            lines += (
-                [f"        for i in range({len(self.vectors)}):", "            shrink(w[i], threshold)"]
-                if self.vectors
-                else []
-            )
-            lines += ["        shrink(s, threshold)"] if self.scalars else []
-        if self.algorithm.constraint is not None:
-            lines += [f"        for i in range({len(self.vectors)}):", "            normalise(w[i])"]
-        return lines
-
-    # ------------------------------------------------------------------------------------------------------ whole program
-
-    def source(self) -> str:
-        nesterov = isinstance(self.algorithm.momentum, Nesterov)
-        parameters, scalars = ("point", "scalar_point") if nesterov else ("w", "s")
-        stats_statements, stats_call = self.call("statistics", list(self.statistics.values()), "w", "s", " " * 12)
-        gradient_lines = self.gradient_code(parameters, scalars)
-        point = [
-            "        point = w - rate * beta * velocity",
-            "        scalar_point = s - rate * beta * scalar_velocity",
-        ]
-        fresh = (
-            [] if self.whole_set else ["    " * 2 + line for line in self._purposes("SCALAR_PURPOSE", "DATA_PURPOSE")]
+        in_set = [name for names, _ in (drawn if self.whole_set else arrays) for name in names]
+        batch = algorithm.batch_size
+        few = batch.is_Integer and batch <= LARGEST_ENSEMBLE_BATCH
+        self.is_ensemble = model.is_explicit and self.mode == Sampling.ONLINE and bool(few)
+        vectorised = self.is_ensemble and target is Target.CPU
+        options = {"elementary": Elementary.VECTORISED if vectorised else Elementary.LIBM}
+        hyper = hyperparameter_names(model, algorithm, statistics)
+        signals = signals_of(model, algorithm, statistics)
+        self.sample: SampleCode = sample_code(
+            drawn, hyper, values, signals, precision=precision, print_options=options
         )
-        lines = [
-            f"def run_replica({', '.join(self._arguments())}):",
-            *self._unpacking(),
-            "    w, s = start_vectors.copy(), start_scalars.copy()",
-            "    n = w.shape[1]",
-            "    slope, velocity = np.zeros_like(w), np.zeros_like(w)",
-            "    scalar_slope, scalar_velocity = np.zeros_like(s), np.zeros_like(s)",
-            *(["    heat = np.empty(n)"] if self.algorithm.temperature != 0 else []),
-            *([] if self.whole_set else self.sample.allocations),
-            *self.field_allocations(),
-            *batch_setup(self.mode),
-            "    slot = 0",
-            "    for step in range(record[-1] + 1):",
-            "        if record[slot] == step:",
-            *stats_statements,
-            f"            out[slot] = {stats_call}",
-            "            for value in out[slot]:",
-            "                if not abs(value) < math.inf:",
-            "                    out[slot] = math.nan",
-            "                    return step",
-            "            slot += 1",
-            "            if slot == record.size:",
-            "                return -1",
-            *(point if nesterov else []),
-            "        slope[:] = 0.0",
-            "        scalar_slope[:] = 0.0",
-            *batch_choice(self.mode),
-            "        for member in range(members):",
-            *member_row(self.mode),
-            *fresh,
-            *gradient_lines,
-            *self.update_code(),
-            "    return -1",
-        ]
-        header = f"SGD on the loss of one sample\n    {self.model.loss}\nwith {self.algorithm!r}\nstatistics: {dict(self.statistics)}"
-        functions = module_source(self.functions, header=header, imports=_IMPORTS)
-        return functions + _PURPOSES + f"\n\n{ENTRY_DECORATOR}\n" + "\n".join(lines) + "\n"
+        self.names = Names(
+            vectors=model.vector_parameters,
+            scalars=model.scalar_parameters,
+            velocities=velocities(model, algorithm),
+            signals=signals,
+            set_vectors=tuple(name for name in in_set if isinstance(name, Vector)),
+            set_scalars=tuple(name for name in in_set if isinstance(name, Symbol)),
+            hyper=hyper,
+            sample=self.sample,
+        )
+        online = self.mode in (Sampling.ONLINE, Sampling.WITH_REPLACEMENT)
+        self.step = StepCode(
+            model,
+            algorithm,
+            gradient(model),
+            self.names,
+            single=bool(batch == 1) and online,
+            guarded=not self.is_ensemble,
+            precision=precision,
+            print_options=options,
+        )
 
-    def _purposes(self, scalar_purpose: str, vector_purpose: str) -> Code:
-        if not self.sample.statements:
-            return []
-        return [f"    purpose, entries_purpose = {scalar_purpose}, {vector_purpose}", *self.sample.statements]
+    # ------------------------------------------------------------------------------------------------------- arguments
 
-    def _arguments(self) -> list[str]:
-        sets = [f"set_{index}" for index in range(len(self.set_vectors))]
+    def _common(self) -> list[Argument]:
         return [
-            "seed",
-            "stream",
-            "replica",
-            "hyper",
-            "settings",
-            "batch",
-            "count",
-            "start_vectors",
-            "start_scalars",
-            "signals",
-            *sets,
-            "columns",
-            *self.sample.tables,
-            "record",
-            "out",
+            Argument("seed", "uint64"),
+            Argument("stream", "int64"),
+            Argument("hyper", dimensions=1),
+            Argument("settings", dimensions=1),
         ]
 
-    def _unpacking(self) -> Code:
-        lines = [f"    {name} = hyper[{index}]" for index, name in enumerate(self.hyper_names.values())]
-        return lines + [f"    {', '.join(SETTINGS)} = settings"]
+    def _tables(self) -> list[Argument]:
+        tables = [Argument(name, dimensions=table.ndim) for name, table in self.sample.tables.items()]
+        return tables + [Argument(name, "uint64", 1) for name in self.sample.thresholds]
 
-    def fill_source(self) -> str | None:
-        """The program that draws a fixed data set from the laws, once for all replicas."""
+    def _unpacking(self) -> list[str]:
+        lines = [f"{name} = hyper[{k}]" for k, name in enumerate(self.names.hyper.values())]
+        return lines + [f"{name} = settings[{k}]" for k, name in enumerate(SETTINGS)]
+
+    def _header(self) -> str:
+        return (
+            f"SGD on the loss of one sample\n    {self.model.loss}\nwith {self.algorithm!r}\n"
+            f"statistics: {dict(self.statistics)}"
+        )
+
+    def _fresh(self) -> list[str]:
+        """Lines that draw one sample; none where samples are rows of a data set."""
+        if self.whole_set:
+            return []
+        return ["purpose = SCALAR_PURPOSE", "entries_purpose = DATA_PURPOSE", *self.sample.statements]
+
+    def _evaluated(self) -> tuple[list[Operation], list[str], list[str]]:
+        """Operations before, lines of, and names of the statistics."""
+        held = [f"value_{k}" for k in range(len(self.statistics))]
+        operations, call = self.step.evaluation("statistics", list(self.statistics.values()), at="w", scalar_at="s")
+        return operations, [f"{', '.join(held)}{',' * (len(held) == 1)} = {call}"], held
+
+    # --------------------------------------------------------------------------------------------------------- programs
+
+    def ensemble(self) -> Kernel:
+        """Few scalars, fresh samples: straight-line code of one replica."""
+        lines = ["replica = index", *self.step.scalar_shifts()]
+        members = int(self.algorithm.batch_size)
+        if not self.step.single:
+            lines += [f"share = real(1.0) / real({members})", *_flat(self.step.clear())]
+        member = _flat(self.step.member())
+        for number in range(members):
+            lines += [f"member = {number}", *self._fresh(), *member]
+        lines += _flat(self.step.update())
+        _, values, held = self._evaluated()
+        arguments = [*self._common(), *self._tables()]
+        ensemble = Ensemble(
+            state=self.step.state_scalars,
+            step=tuple(lines),
+            record=tuple(values),
+            recorded=tuple(held),
+            parameters=tuple(argument.name for argument in arguments),
+            prologue=tuple(self._unpacking()),
+        )
+        return ensemble_kernel(
+            functions=[*self.sample.functions, *self.step.functions],
+            arguments=arguments,
+            ensemble=ensemble,
+            header=self._header(),
+            target=self.target,
+            precision=self.precision,
+        )
+
+    def replicas(self, shared: bool, threads_per_block: int) -> Kernel:
+        """Vectors, or samples from a data set: one replica after the other, or a block of threads for each."""
+        step, names = self.step, self.names
+        scalars = range(len(names.scalars))
+        begin: list[Operation] = [
+            Lines(
+                (
+                    "replica = index",
+                    "slot = 0",
+                    "stopped_at = -1",
+                    "member = 0",
+                    "row = 0",
+                    *(f"s_{k} = start_scalars[index % start_scalars.shape[0], {k}]" for k in scalars),
+                    *(f"{name} = real(0.0)" for name in step.state_scalars[len(names.scalars) :]),
+                )
+            )
+        ]
+        if names.vectors:
+            copies = [f"w_{k} = start_{k}" for k in range(len(names.vectors))]
+            rest = [f"{row} = real(0.0)" for row in step.rows[len(names.vectors) :]]
+            begin.append(Pass((*copies, *rest), writes=step.rows))
+        body: list[Operation] = [Block("if record_steps[slot] == step:", tuple(self._recorded()))]
+        shifts = step.scalar_shifts()
+        body += [Lines(tuple(shifts))] if shifts else []
+        member = [Lines((*member_row(self.mode), *self._fresh())), *step.member()]
+        if step.single:
+            body += member
+        else:
+            body += [*step.clear(), *batch_choice(self.mode)]
+            body.append(Block("for member in range(members):", tuple(member)))
+            body.append(Lines(("if stopped_at >= 0:", "    break")))
+        body += step.update()
+        loop = Block("for step in range(record_steps[record_steps.size - 1] + 1):", tuple(body))
+        end = Once(("stopped[index] = stopped_at",))
+        program = ReplicaProgram(
+            prologue=(*self._unpacking(), "n = start_vectors.shape[2]"),
+            operations=(*begin, *batch_setup(self.mode), loop, end),
+            rows=step.rows if names.vectors else (),
+            arrays=self._arrays(),
+            drawn=step.drawn,
+            signals=tuple(f"signal_{j}" for j in range(len(names.signals))),
+            integers=integer_arrays(self.mode),
+            locals_=step.locals_,
+        )
+        return replica_kernel(
+            functions=[*self.sample.functions, *step.functions],
+            arguments=[*self._common(), *self._replica_arguments(), *self._tables()],
+            program=program,
+            header=self._header(),
+            target=self.target,
+            precision=self.precision,
+            threads_per_block=threads_per_block,
+            shared=shared,
+        )
+
+    def _replica_arguments(self) -> list[Argument]:
+        sets = [Argument(f"set_{k}", dimensions=2) for k in range(len(self.names.set_vectors))]
+        return [
+            Argument("batch", "int64"),
+            Argument("count", "int64"),
+            Argument("start_vectors", dimensions=3),
+            Argument("start_scalars", dimensions=2),
+            Argument("signals", dimensions=2),
+            *sets,
+            Argument("columns", dimensions=2),
+            Argument("record_steps", "int64", 1),
+            Argument("out", dimensions=3, written=True),
+            Argument("stopped", "int64", 1, written=True),
+        ]
+
+    def _arrays(self) -> dict[str, str]:
+        names = self.names
+        found = {f"start_{k}": f"start_vectors[index % start_vectors.shape[0], {k}]" for k in range(len(names.vectors))}
+        found.update({f"signal_{j}": f"signals[{j}]" for j in range(len(names.signals))})
+        found.update({f"column_{k}": f"set_{k}[row]" for k in range(len(names.set_vectors))})
+        return found
+
+    def _recorded(self) -> list[Operation]:
+        operations, values, held = self._evaluated()
+        finite = " and ".join(f"abs({value}) < math.inf" for value in held)
+        kept = [f"out[slot, {k}, index] = {value} if fine else real(math.nan)" for k, value in enumerate(held)]
+        after = ["if not fine:", *(f"    {line}" for line in DIVERGED)]
+        after += ["slot += 1", "if slot == record_steps.size:", "    break"]
+        return [*operations, Lines((*values, f"fine = {finite}")), Once(tuple(kept)), Lines(tuple(after))]
+
+    def fill(self) -> Kernel | None:
+        """The program that draws a fixed data set from the laws, once for all replicas: a row for each `index`."""
         if not self.whole_set:
             return None
-        stores = [f"        set_{i}[row] = {self.sample.vectors[v]}" for i, v in enumerate(self.set_vectors)]
-        stores += [f"        columns[row, {i}] = {self.sample.scalars[s]}" for i, s in enumerate(self.set_scalars)]
-        sets = [f"set_{index}" for index in range(len(self.set_vectors))]
-        arguments = ["seed", "stream", "hyper", "n", "count", "signals", *sets, "columns", *self.sample.tables]
-        lines = [
-            f"def fill_set({', '.join(arguments)}):",
-            *[f"    {name} = hyper[{index}]" for index, name in enumerate(self.hyper_names.values())],
-            "    replica, member = 0, 0",
-            *self.sample.allocations,
-            "    for row in range(count):",
-            "        step = row",
-            *["    " + line for line in self._purposes("DATASET_PURPOSE", "DATASET_ENTRIES_PURPOSE")],
-            *stores,
+        names = self.names
+        drawn = {
+            f"drawn_{k}": DrawnVector(entries, "DATASET_ENTRIES_PURPOSE")
+            for k, entries in enumerate(self.sample.entries.values())
+        }
+        order = list(self.sample.entries)
+        copies = [f"column_{k} = drawn_{order.index(vector)}" for k, vector in enumerate(names.set_vectors)]
+        operations: list[Operation] = [
+            Lines(
+                (
+                    "replica, member, step = 0, 0, index",
+                    "purpose = DATASET_PURPOSE",
+                    *self.sample.statements,
+                )
+            )
         ]
-        functions = module_source(self.sample.functions, header=f"the data set of {self.model.loss}", imports=_IMPORTS)
-        return functions + _PURPOSES + f"\n\n{ENTRY_DECORATOR}\n" + "\n".join(lines) + "\n"
+        if drawn:
+            written = tuple(f"column_{k}" for k in range(len(names.set_vectors)))
+            operations += [Draw(tuple(drawn)), Pass(tuple(copies), writes=written)]
+        stores = [f"columns[index, {k}] = {self.sample.scalars[s]}" for k, s in enumerate(names.set_scalars)]
+        operations.append(Once(tuple(stores)))
+        program = ReplicaProgram(
+            prologue=tuple(f"{name} = hyper[{k}]" for k, name in enumerate(names.hyper.values())),
+            operations=tuple(operations),
+            rows=(),
+            arrays={
+                **{f"signal_{j}": f"signals[{j}]" for j in range(len(names.signals))},
+                **{f"column_{k}": f"set_{k}[index]" for k in range(len(names.set_vectors))},
+            },
+            drawn=drawn,
+            signals=tuple(f"signal_{j}" for j in range(len(names.signals))),
+            integers=(),
+            locals_={},
+        )
+        sets = [Argument(f"set_{k}", dimensions=2, written=True) for k in range(len(names.set_vectors))]
+        return replica_kernel(
+            functions=self.sample.functions,
+            arguments=[
+                Argument("seed", "uint64"),
+                Argument("stream", "int64"),
+                Argument("hyper", dimensions=1),
+                Argument("n", "int64"),
+                Argument("signals", dimensions=2),
+                *sets,
+                Argument("columns", dimensions=2, written=True),
+                *self._tables(),
+            ],
+            program=program,
+            header=f"the data set of {self.model.loss}",
+            target=Target.CPU,
+            precision=self.precision,
+        )
 
 
-def sgd_program(
-    model: Model, algorithm: SGD, statistics: Mapping[str, Expr], values: Mapping[Expr, float]
-) -> SgdProgram:
-    """Return the generated program of direct SGD on `model`, recording `statistics`.
-
-    `values` (numbers of the hyperparameters) enter only the tables of finite laws; the code itself is the same for all values.
-    """
-    if algorithm.constraint is not None and (model.scalar_parameters or not model.vector_parameters):
-        raise AlgorithmNotCovered("constraint=Sphere() rescales trained vectors; this model trains scalars")
-    builder = _Builder(model, algorithm, statistics, values)
-    fill = builder.fill_source()
-    return SgdProgram(
-        kernel=Kernel(source=builder.source(), entry="run_replica"),
-        fill=None if fill is None else Kernel(source=fill, entry="fill_set"),
-        hyperparameters=builder.hyperparameters,
-        parameter_vectors=builder.vectors,
-        parameter_scalars=builder.scalars,
-        signals=builder.signals,
-        set_vectors=builder.set_vectors,
-        set_scalars=builder.set_scalars,
-        tables=builder.sample.tables,
-        statistics=tuple(statistics),
-    )
+def _flat(operations: Sequence[Operation]) -> list[str]:
+    """The lines of operations that are scalar code throughout."""
+    lines: list[str] = []
+    for operation in operations:
+        if not isinstance(operation, Lines):
+            raise TypeError(f"an ensemble has scalar code only, not {type(operation).__name__}")
+        lines += operation.lines
+    return lines

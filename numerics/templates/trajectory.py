@@ -9,6 +9,8 @@ from numerics.precision import Precision
 from numerics.printer import module_source
 from numerics.targets import Local, Target, backend
 from numerics.targets.ensemble import Ensemble
+from numerics.targets.replica import ReplicaProgram
+from numerics.templates.library import library_imports
 
 ENTRY = "run"
 """The name of the entry of every program."""
@@ -57,6 +59,40 @@ def ensemble_kernel(
     return _kernel(functions, everything, entry, header, imports, target, precision)
 
 
+def replica_kernel(
+    *,
+    functions: Sequence[str],
+    arguments: Sequence[Argument],
+    program: ReplicaProgram,
+    header: str = "",
+    imports: Sequence[str] = (),
+    target: Target = Target.CPU,
+    precision: Precision = Precision.FLOAT64,
+    threads_per_block: int = 128,
+    shared: bool = False,
+) -> Kernel:
+    """Return the kernel of a `ReplicaProgram`; see `Backend.replicas`.
+
+    On a device its last arguments are `work` (replicas, vectors x n), empty if these lie in shared memory, and `work_integers`
+    (replicas, arrays x count).
+    """
+    everything = list(arguments)
+    if target != Target.CPU:
+        everything += [Argument("work", dimensions=2), Argument("work_integers", "int64", 2)]
+    names = [argument.name for argument in everything]
+    entry = backend(target).replicas(ENTRY, names, program, threads=threads_per_block, shared=shared)
+    kernel = _kernel(functions, everything, entry, header, imports, target, precision)
+    return Kernel(
+        source=kernel.source,
+        entry=ENTRY,
+        target=target,
+        arguments=everything,
+        precision=precision,
+        threads_per_block=threads_per_block,
+        block_per_trajectory=program.has_vectors,
+    )
+
+
 def _kernel(
     functions: Sequence[str],
     arguments: Sequence[Argument],
@@ -66,10 +102,9 @@ def _kernel(
     target: Target,
     precision: Precision,
 ) -> Kernel:
-    lines = [*backend(target).imports(), *imports]
+    wanted = [line for line in library_imports([*functions, entry], precision) if line not in imports]
+    lines = [*backend(target).imports(), *imports, *wanted]
     source = module_source(functions, header=header, imports=lines, precision=precision)
-    if "\nreal = " not in source:
-        source += f"\nreal = np.{precision}\n"
     return Kernel(
         source=f"{source}\n\n{entry}", entry=ENTRY, target=target, arguments=arguments, precision=precision
     )
