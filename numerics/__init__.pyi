@@ -10,6 +10,15 @@ from numerics.compare import (
 from numerics.generate import generate as generate
 from numerics.kernel import Kernel as Kernel
 from numerics.precision import Precision as Precision
-from numerics.simulate import simulate as simulate
+from numerics.simulate import Method as Method, simulate as simulate
 from numerics.solve import solve as solve, spectral_radius as spectral_radius, stationary as stationary
+from numerics.solve.methods import (
+    DormandPrince as DormandPrince,
+    DormandPrince853 as DormandPrince853,
+    EulerMaruyama as EulerMaruyama,
+    Milstein as Milstein,
+    RungeKutta4 as RungeKutta4,
+    SmallNoise as SmallNoise,
+    Stiff as Stiff,
+)
 from numerics.targets import Resources as Resources, Target as Target, TargetUnavailable as TargetUnavailable

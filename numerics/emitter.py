@@ -26,10 +26,12 @@ from numba.core import config, types
 from numba.extending import intrinsic
 
 from numerics.cache import guarded
+from numerics.errors import PrinterError
 from numerics.lowering import NUMBA_TYPES, Lowering, called, returned
 from numerics.precision import Precision
 from theory.errors import InvalidRequest
 
+# without reassociation, as every generated function: see numerics.printer.modules.DECORATOR
 _OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "fastmath": False}
 _CONFIG: Any = config  # whose attributes are made at run time
 _BUILTIN = ("abs", "max", "min", "real")
@@ -42,12 +44,20 @@ def emitted(precision: Precision | str) -> Callable[[Callable[..., Any]], Any]:
     Raises `InvalidRequest` for another precision, or (at the first call) if the function's file cannot be read;
     `PrinterError` (then, too) where the text holds what is not printed text, by name.
 
-    A function returns a number or a tuple of numbers, or returns nothing and writes entries of its array arguments:
+    A function returns a number or a tuple of numbers, or returns nothing and writes entries of its array arguments, as in
+    `out[0] = -hyper[0]*state[0]`. It calls functions of `math`, other functions of its file, which are written out where
+    they are called, and compiled functions that the file imports.
 
-        @emitted("float64")
-        def right_hand_side(state, hyper, out):
-            m_x = state[0]
-            out[0] = -hyper[0]*m_x
+    >>> from numerics.kernel import load_source
+    >>> source = '''
+    ... from numerics.emitter import emitted
+    ...
+    ... @emitted("float64")
+    ... def halves(m_x, m_y):
+    ...     return 0.5*m_x, 0.5*m_y
+    ... '''
+    >>> load_source(source).halves(3.0, 8.0)
+    (1.5, 4.0)
     """
     if precision not in tuple(Precision):
         raise InvalidRequest(f"precision={precision!r} is unknown; the precisions are {', '.join(Precision)}")
@@ -114,7 +124,12 @@ class _Emitted:
                 self._functions(typing_context, self._texts[name], found)
             elif name not in found and name not in _BUILTIN and name in self._function.__globals__:
                 kind = typing_context.resolve_value_type(self._function.__globals__[name])
-                found[name] = kind, typing_context.resolve_function_type(kind, (real,) * count, {})
+                signature = typing_context.resolve_function_type(kind, (real,) * count, {})
+                if signature is None or signature.return_type != real:
+                    raise PrinterError(
+                        name, f"{name} in generated code cannot be emitted: it gives no {real} from {real}"
+                    )
+                found[name] = kind, signature
         return found
 
 

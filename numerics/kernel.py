@@ -117,7 +117,7 @@ class Kernel(Identified):
         block_per_trajectory: bool = False,
     ) -> None:
         try:
-            tree = ast.parse(source)
+            tree = _tree(source)
         except SyntaxError as error:
             raise InvalidRequest(f"the source of kernel {entry!r} is no Python: {error}") from error
         defined = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
@@ -250,11 +250,11 @@ def cache_key(source: str) -> str:
 
 
 def _imported(source: str) -> set[str]:
-    """The modules of this package that `source` imports, and those that these import."""
+    """The modules of this package that `source` imports at its top level, and those that these import."""
     found: set[str] = set()
-    pending = [source]
+    pending = [_tree(source)]
     while pending:
-        for node in ast.walk(ast.parse(pending.pop())):
+        for node in pending.pop().body:
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom) and node.module:
@@ -264,8 +264,14 @@ def _imported(source: str) -> set[str]:
             for name in names:
                 if name.startswith(f"{_PACKAGE}.") and name not in found and (text := _module_text(name)):
                     found.add(name)
-                    pending.append(text)
+                    pending.append(_tree(text))
     return found
+
+
+@functools.lru_cache(maxsize=64)
+def _tree(source: str) -> ast.Module:
+    """The syntax tree of a text; long texts are parsed once."""
+    return ast.parse(source)
 
 
 @functools.cache

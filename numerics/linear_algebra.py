@@ -10,11 +10,9 @@ from numba import njit
 
 from numerics.cache import guarded
 
-_FASTMATH = {"arcp", "contract", "nsz", "reassoc"}
-
-
 def _compiled(function: Any) -> Any:
-    return guarded(njit(cache=True, error_model="numpy", fastmath=_FASTMATH)(function))
+    # said in words: a function that leaves it open inherits the flags of whichever caller compiles it first
+    return guarded(njit(cache=True, error_model="numpy", fastmath=False)(function))
 
 
 @_compiled
@@ -107,23 +105,3 @@ def factorise(matrix: Any, factor: Any) -> None:
         factor[j, j] = root
         for i in range(j):
             factor[i, j] = 0.0
-
-
-@_compiled
-def lower_factor(matrix: Any) -> Any:
-    """L with L L^T = matrix for a positive semidefinite matrix (Cholesky; a vanishing pivot leaves a zero column)."""
-    size = matrix.shape[0]
-    factor = np.zeros((size, size))
-    for j in range(size):
-        pivot = matrix[j, j]
-        for k in range(j):
-            pivot -= factor[j, k] * factor[j, k]
-        if pivot <= 1e-14 * (abs(matrix[j, j]) + 1e-300):
-            continue
-        factor[j, j] = np.sqrt(pivot)
-        for i in range(j + 1, size):
-            value = matrix[i, j]
-            for k in range(j):
-                value -= factor[i, k] * factor[j, k]
-            factor[i, j] = value / factor[j, j]
-    return factor

@@ -26,6 +26,8 @@ NUMBA_TYPES = {Precision.FLOAT32: types.float32, Precision.FLOAT64: types.float6
 """numba's type of a real number in each precision."""
 _ARITHMETIC = {ast.Add: "fadd", ast.Sub: "fsub", ast.Mult: "fmul", ast.Div: "fdiv"}
 _COMPARISONS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
+_STORES_TOGETHER = 64
+"""Stores that the scheduler of a CPU may reorder, in time quadratic in their number; a fence for the compiler divides them."""
 _INLINED_ON_DEVICE = 16
 """Uses of one function of double precision that a device function spells out; libdevice's are 50 instructions each."""
 
@@ -77,6 +79,8 @@ class Lowering:
         self._texts, self._functions = texts, functions
         self._found: dict[Any, Any] = {}
         self._scope: dict[str, Any] = {}
+        self._stores = 0
+        self._on_device = builder.module.triple.startswith("nvptx")
 
     def run(self, function: ast.FunctionDef, arguments: Sequence[tuple[Any, Any]]) -> Any:
         """Write the body for `arguments`, pairs of a numba type and a value; return the list of results, or None."""
@@ -103,6 +107,9 @@ class Lowering:
         elif isinstance(target, ast.Subscript):
             entries, index = self._entry(target)
             entries.store(index, result)
+            self._stores += 1
+            if self._stores % _STORES_TOGETHER == 0 and not self._on_device:
+                self.builder.fence("seq_cst", "singlethread")
         else:
             refuse(target, "it is neither a name nor an entry of an array")
 
@@ -245,8 +252,7 @@ class Lowering:
             self._found[function] = [self.context.get_function(function, signature), 0]
         implementation, uses = self._found[function]
         self._found[function][1] += 1
-        on_device = self.builder.module.triple.startswith("nvptx")
-        if on_device and self.precision is Precision.FLOAT64 and uses >= _INLINED_ON_DEVICE:
+        if self._on_device and self.precision is Precision.FLOAT64 and uses >= _INLINED_ON_DEVICE:
             return self.builder.call(self._outlined(function, implementation, len(arguments)), arguments)
         return implementation(self.builder, arguments)
 

@@ -102,15 +102,7 @@ class QuadratureCode:
         self.dimensions.add(size)
         entries = [node.covariance[i, j] for i in range(size) for j in range(size)]
         self.functions.append(scalar_function(f"covariance_{number}", outside, entries))
-        lines = [
-            f"    flat = covariance_{number}({', '.join(names)})",
-            f"    factor = np.zeros(({size}, {size}))",
-            f"    for i in range({size}):",
-            f"        for j in range({size}):",
-            f"            factor[i, j] = flat[{size} * i + j]",
-            "    factor = lower_factor(factor)",
-            "    total = 0.0",
-        ]
+        lines = [f"    flat = covariance_{number}({', '.join(names)})", *_factor_lines(size), "    total = 0.0"]
         weight = "1.0"
         for k in range(size):
             indent = " " * 4 * (k + 1)
@@ -118,7 +110,7 @@ class QuadratureCode:
             weight = f"hermite_w[i{k}]" if k == 0 else f"{weight} * hermite_w[i{k}]"
         indent = " " * 4 * (size + 1)
         for k in range(size):
-            terms = " + ".join(f"factor[{k}, {j}] * hermite_x[i{j}]" for j in range(k + 1))
+            terms = " + ".join(f"factor_{k}_{j} * hermite_x[i{j}]" for j in range(k + 1))
             lines.append(f"{indent}{bound[k]} = {terms}")
         lines += [line.replace(" " * 4 * (size + 2), indent, 1) for line in inner]
         return [*lines, f"{indent}total += {weight} * {value}", "    return total"]
@@ -154,6 +146,20 @@ class QuadratureCode:
             "        total += double_w[i] * term",
             "    return total",
         ]
+
+
+def _factor_lines(size: int) -> list[str]:
+    """Lines that factorise the covariance in the tuple `flat` by Cholesky; a vanishing pivot leaves a zero column."""
+    lines = []
+    for j in range(size):
+        squares = "".join(f" - factor_{j}_{k} * factor_{j}_{k}" for k in range(j))
+        lines.append(f"    pivot = flat[{j * size + j}]{squares}")
+        lines.append(f"    positive = pivot > 1e-14 * abs(flat[{j * size + j}])")
+        lines.append(f"    factor_{j}_{j} = math.sqrt(pivot) if positive else 0.0")
+        for i in range(j + 1, size):
+            mixed = "".join(f" - factor_{i}_{k} * factor_{j}_{k}" for k in range(j))
+            lines.append(f"    factor_{i}_{j} = (flat[{i * size + j}]{mixed}) / factor_{j}_{j} if positive else 0.0")
+    return lines
 
 
 def _outermost(expression: Any) -> list[Any]:

@@ -22,7 +22,7 @@ from numerics.simulation.request import (
 from numerics.simulation.run import Run
 from numerics.start import at_rest, build_start
 from numerics.targets import Target, backend
-from numerics.templates.names import signals_of, velocities
+from numerics.templates.names import velocities
 from numerics.values import numbers_for
 from theory import SGD, Clock, Equations, Model
 from theory.errors import InvalidRequest
@@ -86,18 +86,15 @@ def simulate(
     dimension = dimension_of(model, statistics, values)
     run = Run(model, algorithm, values, dimension)
     record, elapsed = recorded_steps(times, until, unit, run)
-    begin = at_rest(statistics, velocities(model, algorithm))
-    signals = signals_of(model, algorithm, statistics)
     options: dict[str, Any] = {"replicas": replicas, "seed": seed, "threads": threads}
     if way is Method.CHAIN:
         from numerics.simulation.chain import run_chain_from
 
-        out, stopped = run_chain_from(
-            run, statistics, begin, start, record, target=where, precision=number_format, **options
-        )
+        out, stopped = run_chain_from(run, statistics, start, record, target=where, precision=number_format, **options)
     else:
         program = direct_program(run, statistics, target=where, precision=number_format)
-        began = build_start(model, signals, begin, start, values, dimension, replicas, seed)
+        rested = at_rest(statistics, velocities(model, algorithm))
+        began = build_start(model, program.signals, rested, start, values, dimension, replicas, seed)
         out, stopped = run_direct(program, run, began, record, **options)
     result = dataset(
         {name: out[:, :, index] for index, name in enumerate(statistics)},

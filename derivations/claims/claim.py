@@ -22,6 +22,7 @@ class Body(StrEnum):
     """The bodies of theory."""
 
     LANGUAGE = "language"
+    KERNELS = "kernels and simulation"
     MOMENTS = "moments and stability"
     SCALING = "scaling limits"
 

@@ -2,7 +2,7 @@
 
 Calls of libm in a loop stay scalar, at 3 to 15 ns each. These functions consist of additions, multiplications, at most one
 division and operations on bits, and choose between formulas without branches, so LLVM turns a loop around them into
-vector code: 1 to 2.5 ns in double precision, 0.4 to 1 ns in single, on one core with 512-bit vectors. The same functions compile for
+vector code: 1 to 3 ns in double precision, 0.4 to 1 ns in single, on one core with 512-bit vectors. The same functions compile for
 CUDA. Their bits do not depend on the loop around them, nor on its fast-mathematics flags.
 
 A name without suffix is double precision, the suffix 32 is single; arguments are rounded to the precision of the

@@ -17,12 +17,13 @@ MAXIMAL_ERROR_ULP = {
     "fast_erf32": 1.4,
     "fast_sin32": 1.6,
     "fast_cos32": 1.6,
-    "fast_sigmoid32": 2.4,
-    "fast_softplus32": 1.8,
+    "fast_sigmoid32": 2.5,
+    "fast_softplus32": 1.9,
 }
 """The greatest error of each function in units in the last place of the exact result, subnormal results included.
 
-Single precision: over all 2^32 arguments (sine and cosine: up to `ACCURATE_UP_TO32`). Double precision: over 10^8 random
-and 10^4 hard arguments, rounded up by a tenth or two, since nobody can try them all (sine and cosine: up to `ACCURATE_UP_TO`).
+Single precision: over all 2^32 arguments (sine and cosine: up to `ACCURATE_UP_TO32`). Double precision: over 8 10^7
+random arguments (erf: 8 10^5) and 10^4 hard ones, rounded up by a tenth or more, since nobody can try them all (sine and
+cosine: up to `ACCURATE_UP_TO`).
 On a CPU; a GPU fuses multiplications with additions and is as accurate.
 """

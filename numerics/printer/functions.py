@@ -13,7 +13,7 @@ from sympy.core.sorting import default_sort_key
 
 from numerics.precision import Precision
 from numerics.printer.rewriting import stable
-from numerics.printer.scalar import Elementary, ScalarPrinter, one_line
+from numerics.printer.scalar import HELPERS, Elementary, ScalarPrinter, one_line
 from theory.errors import InvalidRequest, MissingValue
 from theory.vectors import InnerProduct
 
@@ -125,6 +125,8 @@ class ScalarCode:
     def _function(self, name: str, parameters: Iterable[str], lines: Iterable[str], statements: int) -> str:
         if not name.isidentifier():
             raise InvalidRequest(f"a generated function needs a Python identifier for a name, got {name!r}")
+        if name in HELPERS:
+            raise InvalidRequest(f"{name!r} is the name of a function that printed code calls; choose another")
         decorator = [f'@emitted("{self.precision}")'] if statements > STATEMENTS_FOR_EMITTER else []
         return "\n".join([*decorator, f"def {name}({', '.join(parameters)}):", *lines]) + "\n"
 

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numpy as np
-from numba import njit
+from numba import njit, types
+from numba.core.cpu import CPUContext
+from numba.extending import intrinsic
 
 from numerics.elementary.compilation import compiled
 from numerics.random.blocks import (
@@ -29,6 +31,25 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 # a function that takes a function: compiled into its callers, so it has no cache entry of its own
 _template = cast("Callable[[Function], Function]", njit(error_model="numpy", fastmath=False, forceinline=True))
 _LAST_BIT = np.uint64(31)
+_CACHE_LINE = 64
+
+
+@intrinsic
+def _aligned_stack(_: Any) -> Any:
+    """Make the compiled function begin its stack frame at a cache line.
+
+    A fill keeps more vectors than there are registers. By itself the frame begins where the caller left off, at random from
+    process to process, and in half of them the vectors on the stack straddle two cache lines: up to a quarter of the time.
+    """
+
+    def generate(context: Any, builder: Any, _signature: Any, _arguments: Any) -> Any:
+        if isinstance(context, CPUContext):
+            attributes = builder.function.attributes
+            attributes.alignstack = _CACHE_LINE
+            attributes.add("nounwind")  # true of all that numba compiles; llvmlite does not print the alignment alone
+        return context.get_dummy_value()
+
+    return types.none(), generate
 
 
 @_template
@@ -77,24 +98,28 @@ def fill_normals(out: Any, seed: Any, stream: Any, replica: Any, step: Any, purp
     >>> bool((short == long[:3]).all())
     True
     """
+    _aligned_stack()
     _fill(out, normal_block, seed, stream, replica, step, purpose)
 
 
 @compiled
 def fill_uniforms(out: Any, seed: Any, stream: Any, replica: Any, step: Any, purpose: Any) -> None:
     """Fill the one-dimensional array `out` with independent uniforms in (0, 1]."""
+    _aligned_stack()
     _fill(out, uniform_block, seed, stream, replica, step, purpose)
 
 
 @compiled
 def fill_exponentials(out: Any, seed: Any, stream: Any, replica: Any, step: Any, purpose: Any) -> None:
     """Fill the one-dimensional array `out` with independent exponentials of mean one."""
+    _aligned_stack()
     _fill(out, exponential_block, seed, stream, replica, step, purpose)
 
 
 @compiled
 def fill_signs(out: Any, seed: Any, stream: Any, replica: Any, step: Any, purpose: Any) -> None:
     """Fill the one-dimensional array `out` with independent signs +1 and -1, one random bit each."""
+    _aligned_stack()
     _fill_signs(out, sign_of, seed, stream, replica, step, purpose)
 
 
@@ -110,22 +135,26 @@ def fill_normals32(out: Any, seed: Any, stream: Any, replica: Any, step: Any, pu
     >>> bool(abs(out.mean()) < 0.2)
     True
     """
+    _aligned_stack()
     _fill(out, normal_block32, seed, stream, replica, step, purpose)
 
 
 @compiled
 def fill_uniforms32(out: Any, seed: Any, stream: Any, replica: Any, step: Any, purpose: Any) -> None:
     """Fill the one-dimensional float32 array `out` with the uniforms of `fill_uniforms`, to float32 rounding."""
+    _aligned_stack()
     _fill(out, uniform_block32, seed, stream, replica, step, purpose)
 
 
 @compiled
 def fill_exponentials32(out: Any, seed: Any, stream: Any, replica: Any, step: Any, purpose: Any) -> None:
     """Fill the one-dimensional float32 array `out` with the exponentials of `fill_exponentials`, to float32 rounding."""
+    _aligned_stack()
     _fill(out, exponential_block32, seed, stream, replica, step, purpose)
 
 
 @compiled
 def fill_signs32(out: Any, seed: Any, stream: Any, replica: Any, step: Any, purpose: Any) -> None:
     """Fill the one-dimensional float32 array `out` with the signs of `fill_signs`."""
+    _aligned_stack()
     _fill_signs(out, sign_of32, seed, stream, replica, step, purpose)

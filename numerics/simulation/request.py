@@ -63,7 +63,9 @@ def check_request(replicas: Any, until: Any, seed: Any, threads: Any) -> None:
         raise InvalidRequest(f"threads={threads!r}: at least one is needed")
 
 
-def needed_symbols(model: Model, algorithm: SGD, statistics: Mapping[str, Expr], start: Mapping[Any, Any]) -> list[Expr]:
+def needed_symbols(
+    model: Model, algorithm: SGD, statistics: Mapping[str, Expr], start: Mapping[Any, Any]
+) -> list[Expr]:
     """Every symbol that needs a number: hyperparameters, the algorithm's symbols, the dimensions, those of laws in the start."""
     found: set[Any] = set(model.hyperparameters) | set(model.dimensions) | set(algorithm.free_symbols)
     found |= {s for law in start.values() if isinstance(law, Law) for s in law.free_symbols}

@@ -1,4 +1,4 @@
-"""Ordinary differential equations: the generated kernel under SciPy's Dormand-Prince integrator of order 8(5,3)."""
+"""Differential equations under SciPy's integrators, one trajectory at a time: the generated kernel gives the rates."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import sympy
 import xarray as xr
 from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
@@ -14,26 +13,36 @@ from scipy.integrate import solve_ivp
 from numerics.generate import RightHandSide, function_of_arrays, right_hand_side
 from numerics.quadrature import has_quadrature, rules
 from numerics.results import dataset
+from numerics.solve.methods import DormandPrince853, Stiff
 from numerics.solve.request import attributes, output_times, state_start
+from numerics.templates.arrays import partial_derivative
 from numerics.values import numbers_for
 from theory import ODE, SDE
 from theory.errors import InvalidRequest, UnsupportedExpectation
 
 Array = NDArray[np.float64]
-_RELATIVE, _ABSOLUTE = 1e-10, 1e-12
+Rates = Callable[[float, Array], Array]
 
 
-def solve_ode(equations: ODE, at: Mapping[Any, Any], start: Mapping[Any, Any], until: float, times: Any) -> xr.Dataset:
+def solve_ode(
+    equations: ODE,
+    at: Mapping[Any, Any],
+    start: Mapping[Any, Any],
+    until: float,
+    times: Any,
+    method: DormandPrince853 | Stiff,
+) -> xr.Dataset:
     """The solution of an ODE at the output times."""
     values = numbers_for(equations.free_symbols, at, "the ODE")
     wanted, begin = output_times(until, times), state_start(equations, start)
     side = right_hand_side(equations)
     hyper = np.array(list(values.values()), dtype=float)
+    jacobian = _jacobian(equations, hyper) if isinstance(method, Stiff) and not side.has_quadrature else None
     if side.has_quadrature:
-        fine = _integrate(side, begin, hyper, wanted, refinement=2)
-        error = np.abs(fine - _integrate(side, begin, hyper, wanted, refinement=1))
+        fine = _integrate(side, begin, hyper, wanted, method, jacobian, refinement=2)
+        error = np.abs(fine - _integrate(side, begin, hyper, wanted, method, jacobian, refinement=1))
     else:
-        fine, error = _integrate(side, begin, hyper, wanted, refinement=1), None
+        fine, error = _integrate(side, begin, hyper, wanted, method, jacobian, refinement=1), None
     names = [str(quantity) for quantity in equations.state]
     variables = {name: fine[:, i] for i, name in enumerate(names)}
     variables.update(_observables(equations, fine, hyper))
@@ -44,24 +53,62 @@ def solve_ode(equations: ODE, at: Mapping[Any, Any], start: Mapping[Any, Any], u
         wanted,
         clock=equations.clock,
         replicas=False,
-        attributes=attributes(equations, values, f"DOP853, relative tolerance {_RELATIVE:g}"),
+        attributes=attributes(equations, values, _described(method, jacobian)),
     )
 
 
-def _integrate(side: RightHandSide, begin: Array, hyper: Array, wanted: Array, *, refinement: int) -> Array:
+def _described(method: DormandPrince853 | Stiff, jacobian: Rates | None) -> str:
+    name = "DOP853" if isinstance(method, DormandPrince853) else "Radau"
+    by_differences = isinstance(method, Stiff) and jacobian is None
+    return f"{name}, relative tolerance {method.relative_tolerance:g}" + by_differences * ", Jacobian by differences"
+
+
+def _jacobian(equations: ODE, hyper: Array) -> Rates:
+    """The derivatives of the rates as a function of time and state."""
+    state = equations.state
+    outputs = [partial_derivative(rate, s) for rate in equations.rates.values() for s in state]
+    side = function_of_arrays(outputs, state, equations.free_symbols, f"Jacobian of\n{equations}")
+    out, points, size = np.empty(len(outputs)), rules(set()), len(state)
+
+    def jacobian(_: float, at_state: Array) -> Array:
+        side.kernel(np.ascontiguousarray(at_state), hyper, out, *points)
+        if not np.isfinite(out).all():  # SciPy would raise an error of its linear algebra, which says nothing of a time
+            raise FloatingPointError("the Jacobian of the rates is not finite")
+        return out.reshape(size, size).copy()
+
+    return jacobian
+
+
+def _integrate(
+    side: RightHandSide,
+    begin: Array,
+    hyper: Array,
+    wanted: Array,
+    method: DormandPrince853 | Stiff,
+    jacobian: Rates | None,
+    *,
+    refinement: int,
+) -> Array:
     points = rules(set(side.dimensions), refinement=refinement)
     out = np.empty(begin.size)
     advance = side.kernel.function
 
     def rates(_: float, state: Array) -> Array:
-        advance(state, hyper, out, *points)
+        advance(np.ascontiguousarray(state), hyper, out, *points)
         return out.copy()
 
-    return _integrate_rates(rates, begin, wanted, names=[str(quantity) for quantity in side.state])
+    names = [str(quantity) for quantity in side.state]
+    return _integrate_rates(rates, begin, wanted, method, jacobian, names=names)
 
 
 def _integrate_rates(
-    rates: Callable[[float, Array], Array], begin: Array, wanted: Array, *, names: Sequence[str]
+    rates: Rates,
+    begin: Array,
+    wanted: Array,
+    method: DormandPrince853 | Stiff,
+    jacobian: Rates | None = None,
+    *,
+    names: Sequence[str],
 ) -> Array:
     """The solution at the wanted times, shape (time, state); a blow-up is named, never returned."""
     if wanted[-1] == 0:
@@ -81,23 +128,31 @@ def _integrate_rates(
                 f"the rate of {names[bad] if bad < len(names) else 'a covariance'} is {first[bad]} at the start; the "
                 f"equations are not defined there, start elsewhere"
             )
-        # with a first step SciPy evaluates no trial point whose rates, if they are NaN, it would follow for ever
-        result = solve_ivp(
-            followed,
-            (0.0, wanted[-1]),
-            begin,
-            method="DOP853",
-            t_eval=wanted,
-            rtol=_RELATIVE,
-            atol=_ABSOLUTE,
-            first_step=1e-6 * wanted[-1],
-        )
+        try:
+            # with a first step SciPy evaluates no trial point whose rates, if they are NaN, it would follow for ever
+            result = solve_ivp(
+                followed,
+                (0.0, wanted[-1]),
+                begin,
+                method="DOP853" if isinstance(method, DormandPrince853) else "Radau",
+                t_eval=wanted,
+                rtol=method.relative_tolerance,
+                atol=method.absolute_tolerance,
+                first_step=1e-6 * wanted[-1],
+                **({} if jacobian is None else {"jac": jacobian}),
+            )
+        except FloatingPointError as error:
+            raise _not_continued(reached, str(error)) from error
     if not result.success or not np.isfinite(np.asarray(result.y)).all():
-        raise InvalidRequest(
-            f"the solution could not be continued beyond time {reached:g} ({result.message}); it may blow up in "
-            f"finite time at these values: shorten until, or lower the learning rate"
-        )
+        raise _not_continued(reached, result.message)
     return np.asarray(result.y.T)
+
+
+def _not_continued(time: float, reason: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"the solution could not be continued beyond time {time:g} ({reason}); it may blow up in finite time at these "
+        f"values: shorten until, or lower the learning rate"
+    )
 
 
 def _observables(equations: ODE, states: Array, hyper: Array) -> dict[str, Array]:
@@ -127,7 +182,7 @@ def solve_small_noise(
     values = numbers_for(equations.free_symbols, at, "the SDE")
     wanted, begin = output_times(until, times), state_start(equations, start)
     state, size = equations.state, len(equations.state)
-    jacobian = [sympy.diff(rate, s) for rate in equations.rates.values() for s in state]
+    jacobian = [partial_derivative(rate, s) for rate in equations.rates.values() for s in state]
     outputs = [*equations.rates.values(), *jacobian, *equations.covariance]
     side = function_of_arrays(outputs, state, equations.free_symbols, f"drift, Jacobian and covariance\n{equations}")
     hyper, points, buffer = np.array(list(values.values())), rules(set()), np.empty(len(outputs))
@@ -140,7 +195,8 @@ def solve_small_noise(
         return np.concatenate([drift, (growth + growth.T + buffer[size + size**2 :].reshape(size, size)).ravel()])
 
     names = [str(s) for s in state]
-    path = _integrate_rates(rates, np.concatenate([begin, np.zeros(size**2)]), wanted, names=names).T
+    joint_begin = np.concatenate([begin, np.zeros(size**2)])
+    path = _integrate_rates(rates, joint_begin, wanted, DormandPrince853(), names=names).T
     variables = {name: path[i] for i, name in enumerate(names)}
     for i, a in enumerate(names):
         for j, b in enumerate(names[i:], start=i):

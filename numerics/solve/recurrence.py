@@ -12,9 +12,9 @@ from numba import njit
 from numpy.typing import NDArray
 from sympy import Expr, Symbol
 
+from numerics.cache import guarded
 from numerics.generate import function_of_arrays, right_hand_side
 from numerics.gram import solve_entries
-from numerics.kernel import guarded
 from numerics.quadrature import rules
 from numerics.results import dataset
 from numerics.solve.request import attributes, output_times, state_start

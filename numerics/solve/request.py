@@ -9,8 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import Expr
 
+from numerics.gram import determined_gram
+from numerics.values import numbers_for
 from theory import Equations
-from theory.errors import InvalidRequest, MissingValue, UnknownValue, ValuesError
+from theory.errors import ImpossibleStart, InvalidRequest, MissingValue, TheoryError, UnknownValue, ValuesError
+from theory.scaling.limit import ScalingLimit
 
 
 def output_times(until: Any, times: Any) -> NDArray[np.float64]:
@@ -43,6 +46,32 @@ def state_start(equations: Equations, start: Mapping[Any, Any]) -> NDArray[np.fl
     if missing:
         raise MissingValue(f"start needs a value for {', '.join(missing)}")
     return np.array([given[quantity] for quantity in equations.state])
+
+
+def refuse_impossible_gram(equations: Equations, at: Mapping[Any, Any], start: Mapping[Any, Any]) -> None:
+    """Raise `ImpossibleStart` if no vectors have the statistics from which a scaling limit is to start.
+
+    Only where one start determines the Gram matrix of all vectors; other starts are not checked.
+    """
+    if not isinstance(equations, ScalingLimit) or equations.model.scalar_parameters:
+        return
+    vectors = [vector for vector in equations.model.vectors if vector not in equations.model.data_vectors]
+    try:
+        values = numbers_for(equations.free_symbols, at, "the limit")
+        keyed = {str(key): value for key, value in start.items()}
+        gram = determined_gram(
+            equations.model, vectors, {}, set(), equations.statistics, keyed, values, np.zeros((1, 0))
+        )
+    except TheoryError:  # what is wrong with the request is said by the solver, which comes next
+        return
+    eigenvalue = float(np.linalg.eigvalsh(gram)[0])
+    if eigenvalue < -1e-9 * float(np.abs(gram).max()):
+        names = ", ".join(map(str, vectors))
+        raise ImpossibleStart(
+            eigenvalue,
+            f"start={dict(start)}: no vectors {names} have these statistics: their Gram matrix\n{gram}\nhas the eigenvalue "
+            f"{eigenvalue:.6g}; check the start against |<a, b>|^2 <= <a, a> <b, b>",
+        )
 
 
 def attributes(equations: Equations, at: Mapping[Expr, float], method: str) -> dict[str, Any]:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 DECORATOR = '@njit(cache=True, error_model="numpy", nogil=True, fastmath={"arcp", "contract", "nsz", "reassoc"})'
 """The decorator of entries: compiled code that other threads may run beside."""
+INNER = DECORATOR.replace("cache=True, ", "")
+"""The decorator of the loops that an entry calls. They are cached as part of the entry and not by themselves: linked from a cache of
+their own they would be optimised otherwise, and sums over coordinates, which may be reordered, would change their last bits."""
 WIDTH = 1024
 """Replicas of an ensemble that advance together: their state stays in the first-level cache."""
 
@@ -61,7 +64,7 @@ def ensemble(name: str, arguments: Sequence[str], ensemble: Ensemble) -> str:
     shown = "".join(f", state[{k}, :size]" for k in range(len(rows)))
     comma = ", " if parameters else ""
     advance = [
-        DECORATOR,
+        INNER,
         f"def advance(base, step{comma}{parameters}, {', '.join(rows)}):",
         *(f"    {line}" for line in ensemble.prologue),
         "    finite = real(0.0)",
@@ -74,7 +77,7 @@ def ensemble(name: str, arguments: Sequence[str], ensemble: Ensemble) -> str:
         "    return finite",
     ]
     observe = [
-        DECORATOR,
+        INNER,
         f"def observe(base, step{comma}{parameters}, {', '.join(rows)}, stopped, rows):",
         *(f"    {line}" for line in ensemble.prologue),
         f"    for lane in range({rows[0]}.size):",
@@ -119,7 +122,7 @@ def ensemble(name: str, arguments: Sequence[str], ensemble: Ensemble) -> str:
 
 def replicas(name: str, arguments: Sequence[str], program: ReplicaProgram, *, threads: int, shared: bool) -> str:
     """Replicas one after the other, passes as vectorised loops over arrays."""
-    return cpu_replica.replicas(name, DECORATOR, arguments, program)
+    return cpu_replica.replicas(name, DECORATOR, INNER, arguments, program)
 
 
 def reason_unavailable() -> str | None:

@@ -15,6 +15,7 @@ from numerics.targets.replica import (
     Pass,
     ReplicaProgram,
     assigned_names,
+    free_names,
     indented,
 )
 
@@ -25,17 +26,19 @@ FILLS = {
     "sign_block": "fill_signs",
 }
 """The function that fills an array with what a block function yields four at a time."""
+WHOLE_VECTORS = 64
+"""Entries that a fill computes with vector instructions alone: what is left of an array it draws one block at a time."""
+SHORT = 256
+"""Entries up to which drawing some in vain costs more than the blocks that are left."""
+ROWS_AT_A_TIME = 8
+"""Rows that one loop writes. For some more the compiler gives up checking that they do not overlap, and leaves scalar code."""
 
 
-def replicas(name: str, decorator: str, arguments: Sequence[str], program: ReplicaProgram) -> str:
+def replicas(name: str, decorator: str, inner: str, arguments: Sequence[str], program: ReplicaProgram) -> str:
     """The text of the passes, and of the entry that runs the replicas one after the other."""
-    speller = _Speller(decorator, program)
+    speller = _Speller(inner, program)
     body = speller.spelled(program.operations)
-    memory = []
-    if program.rows:
-        memory.append(f"rows = np.empty(({len(program.rows)}, n), real)")
-        memory += [f"row_{row} = rows[{k}]" for k, row in enumerate(program.rows)]
-    memory += [f"row_{vector} = np.empty(n, real)" for vector in program.drawn]
+    memory = _vectors(program)
     memory += [f"{integer} = np.empty(count, np.int64)" for integer in program.integers]
     memory += [f"{local} = np.empty({shape}, real)" for local, shape in program.locals_.items()]
     entry = [
@@ -47,6 +50,59 @@ def replicas(name: str, decorator: str, arguments: Sequence[str], program: Repli
         *indented(body, 2),
     ]
     return "\n\n\n".join([*speller.functions, "\n".join(entry)]) + "\n"
+
+
+def _vectors(program: ReplicaProgram) -> list[str]:
+    """Lines that make the rows and the random vectors: pieces of one array, each at the beginning of a cache line."""
+    names = [*program.rows, *program.drawn]
+    if not names:
+        return []
+    lines = [
+        f"stride = (n + {WHOLE_VECTORS - 1}) // {WHOLE_VECTORS} * {WHOLE_VECTORS}",
+        f"vectors = np.empty({len(names)} * stride + {WHOLE_VECTORS}, real)",
+        f"place = -(vectors.ctypes.data // vectors.itemsize) % {WHOLE_VECTORS}",
+    ]
+    if program.drawn:
+        lines.append(f"drawn_size = n if n < {SHORT} else stride")
+    for name in names:
+        drawn = program.drawn.get(name)
+        lines.append(f"row_{name} = vectors[place : place + {'drawn_size' if drawn and drawn.entries.block else 'n'}]")
+        lines.append("place += stride")
+    return lines
+
+
+def parts(operation: Pass) -> list[Pass]:
+    """Passes that write a few rows each and together do the same; the pass itself where a row depends on others that move.
+
+    >>> lines = ("move = rate * x", *(f"w_{k} -= move" for k in range(9)))
+    >>> [part.lines for part in parts(Pass(lines, writes=tuple(f"w_{k}" for k in range(9))))][1]
+    ('move = rate * x', 'w_8 -= move')
+    """
+    if len(operation.writes) <= ROWS_AT_A_TIME or operation.sums:
+        return [operation]
+    first_line = {row: k for k, line in reversed([*enumerate(operation.lines)]) for row in assigned_names([line])}
+    rows = sorted(operation.writes, key=lambda row: first_line.get(row, 0))  # a row and its velocity stay together
+    found: list[Pass] = []
+    for first in range(0, len(rows), ROWS_AT_A_TIME):
+        some = tuple(rows[first : first + ROWS_AT_A_TIME])
+        part = Pass(_lines_for(some, operation.lines), writes=some)
+        if part.names & set(rows[:first]):
+            return [operation]
+        found.append(part)
+    return found
+
+
+def _lines_for(wanted: Iterable[str], lines: Sequence[str]) -> tuple[str, ...]:
+    """Those of the lines that what is wanted depends on."""
+    needed, kept = set(wanted), [False] * len(lines)
+    changed = True
+    while changed:
+        changed = False
+        for k, line in enumerate(lines):
+            if not kept[k] and assigned_names([line]) & needed:
+                kept[k] = changed = True
+                needed |= free_names([line])
+    return tuple(line for line, keep in zip(lines, kept, strict=True) if keep)
 
 
 class _Speller:
@@ -67,7 +123,7 @@ class _Speller:
                 for vector in operation.vectors:
                     lines += self._filled(vector, self.program.drawn[vector])
             else:
-                lines.append(self._pass(operation))
+                lines += [self._pass(part) for part in parts(operation)]
         return lines
 
     def _array(self, name: str) -> str | None:

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 
 from numerics.targets.replica import (
     Block,
-    Draw,
     Each,
     Lines,
     Once,
@@ -36,7 +35,7 @@ def replicas(
     body = speller.spelled(program.operations)
     memory = []
     if speller.vectors:
-        sums = max((len(operation.sums) for operation in walk(program.operations) if isinstance(operation, Pass)))
+        sums = max(len(operation.sums) for operation in walk(program.operations) if isinstance(operation, Pass))
         memory += [
             f"partial = cuda.shared.array(({max(sums, 1)}, {threads}), real)",
             f"chunk = cuda.shared.array(({max(sums, 1)}, {CHUNKS}), real)",

@@ -107,10 +107,11 @@ class DrawnVector:
 class ReplicaProgram:
     """A whole program.
 
-    `prologue` : lines that come first, once: what the arguments hold. `rows` : names of the vectors that belong to a replica. `arrays` : names of further one-dimensional arrays, each with the
-    expression that yields it where a pass begins. `drawn` : random vectors by name. `signals` : for random combinations of
-    fixed vectors, the names of these among `arrays`. `integers` : names of int64 arrays of length `count` that belong to a
-    replica. `locals_` : small arrays of real numbers with their shapes. The operations see `index`, the number of the replica.
+    `prologue` : lines that come first, once: what the arguments hold. `rows` : names of the vectors that belong to a replica.
+    `arrays` : names of further one-dimensional arrays, each with the expression that yields it where a pass begins. `drawn` :
+    random vectors by name. `signals` : for random combinations of fixed vectors, the names of these among `arrays`. `integers` :
+    names of int64 arrays of length `count` that belong to a replica. `locals_` : small arrays of real numbers with their
+    shapes. The operations see `index`, the number of the replica.
     """
 
     prologue: tuple[str, ...]

@@ -132,9 +132,7 @@ class _Builder:
         options = {"elementary": Elementary.VECTORISED if vectorised else Elementary.LIBM}
         hyper = hyperparameter_names(model, algorithm, statistics)
         signals = signals_of(model, algorithm, statistics)
-        self.sample: SampleCode = sample_code(
-            drawn, hyper, values, signals, precision=precision, print_options=options
-        )
+        self.sample: SampleCode = sample_code(drawn, hyper, values, signals, precision=precision, print_options=options)
         self.names = Names(
             vectors=model.vector_parameters,
             scalars=model.scalar_parameters,

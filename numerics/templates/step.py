@@ -51,9 +51,7 @@ class StepCode:
         self.functions: list[str] = []
         nesterov = isinstance(algorithm.momentum, Nesterov)
         self.at, self.scalar_at = ("point", "scalar_point") if nesterov else ("w", "s")
-        self.shifts = [
-            f"point_{k} = w_{k} - rate * beta * velocity_{k}" for k in range(len(names.vectors)) if nesterov
-        ]
+        self.shifts = [f"point_{k} = w_{k} - rate * beta * velocity_{k}" for k in range(len(names.vectors)) if nesterov]
         self.fields = fields_code(model.fields, self._points, names.scalar, precision)
         self.functions += [field.function for field in self.fields if field is not None]
 
@@ -111,9 +109,7 @@ class StepCode:
         products = sorted(set().union(*(e.atoms(InnerProduct) for e in outputs)), key=str)
         symbols = sorted(set().union(*(e.free_symbols for e in outputs)), key=str)
         self.functions.append(
-            scalar_function(
-                name, [*products, *symbols], list(outputs), precision=self.precision, **self.print_options
-            )
+            scalar_function(name, [*products, *symbols], list(outputs), precision=self.precision, **self.print_options)
         )
         sums = argument_names([*products, *symbols])[: len(products)]
         lines = list(self.shifts) if at == "point" else []

@@ -105,6 +105,4 @@ def _kernel(
     wanted = [line for line in library_imports([*functions, entry], precision) if line not in imports]
     lines = [*backend(target).imports(), *imports, *wanted]
     source = module_source(functions, header=header, imports=lines, precision=precision)
-    return Kernel(
-        source=f"{source}\n\n{entry}", entry=ENTRY, target=target, arguments=arguments, precision=precision
-    )
+    return Kernel(source=f"{source}\n\n{entry}", entry=ENTRY, target=target, arguments=arguments, precision=precision)

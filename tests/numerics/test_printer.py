@@ -61,7 +61,12 @@ def evaluated(arguments, outputs, values, **options):
     """The outputs at `values`, by Python itself from the printed text."""
     space: dict[str, object] = {}
     helpers = "\n".join(HELPERS.values())
-    exec("import math\n" + helpers + scalar_function("f", arguments, outputs, **options), space)
+    exec(
+        "import math\nimport numpy as np\nreal = float\n"
+        + helpers
+        + scalar_function("f", arguments, outputs, **options),
+        space,
+    )
     return space["f"](*values)
 
 
@@ -206,6 +211,8 @@ def test_what_has_no_scalar_code_is_refused_by_name(formula):
 def test_impossible_requests_are_refused():
     with pytest.raises(InvalidRequest, match="identifier"):
         scalar_function("not a name", [x], [x])
+    with pytest.raises(InvalidRequest, match="'sign' is the name of a function that printed code calls"):
+        scalar_function("sign", [x], [x])
     with pytest.raises(InvalidRequest, match="twice"):
         scalar_function("f", [x], [x], constants={x: 1.0})
 

@@ -7,7 +7,20 @@ import pytest
 import sympy
 from scipy.linalg import expm
 
-from numerics import solve
+from numerics import (
+    DormandPrince,
+    DormandPrince853,
+    EulerMaruyama,
+    Milstein,
+    Precision,
+    RungeKutta4,
+    SmallNoise,
+    Stiff,
+    Target,
+    TargetUnavailable,
+    solve,
+)
+from numerics.targets import backend
 from theory import (
     ODE,
     SDE,
@@ -25,9 +38,11 @@ from theory import (
     Vector,
     dot,
     moments,
+    scaling_limit,
     symbols,
 )
 from theory.errors import (
+    DuplicateName,
     ImpossibleStart,
     InvalidRequest,
     MissingValue,
@@ -278,3 +293,114 @@ def test_many_moments_of_a_data_set_follow_brute_force_iteration():
         assert float(path[name][0]) == pytest.approx(second[i, i], rel=1e-9)
     product = str(weights[0] * weights[5])
     assert float(path[product][0]) == pytest.approx(second[0, 5], rel=1e-9)
+
+
+# ------------------------------------------------------------------------------------------- methods and ensembles
+
+k = symbols("k", positive=True)
+decay = ODE(rates={x: -k * x})
+diffusion = SDE(rates={x: -k * x}, covariance=sympy.ImmutableDenseMatrix([[x]]))
+rotating = SDE(rates={x: y, y: -x}, covariance=sympy.ImmutableDenseMatrix([[1, k], [k, 2]]))
+
+
+def test_the_defaults_are_the_methods_of_the_documentation():
+    request = {"at": {k: 1.0}, "start": {x: 1.0}, "until": 1}
+    for equations, method in ((decay, DormandPrince853()), (diffusion, SmallNoise())):
+        plain, named = solve(equations, **request), solve(equations, **request, method=method)
+        assert plain.identical(named)
+    assert solve(decay, **request).attrs["method"] == "DOP853, relative tolerance 1e-10"
+    many = solve(decay, at={k: [1.0, 2.0]}, start={x: 1.0}, until=1)
+    assert many.attrs["method"].startswith("Dormand-Prince 5(4), relative tolerance 1e-08")
+    single = solve(decay, **request, precision=Precision.FLOAT32)
+    assert single.attrs["method"].endswith("float32 on cpu")
+    np.testing.assert_allclose(single["x"], np.exp(-single["time"]), rtol=1e-4)
+
+
+def test_an_ensemble_carries_the_values_that_it_varies():
+    path = solve(decay, at={"k": np.array([0.5, 1.0, 2.0])}, start={x: [3, 2, 1]}, until=2, times=[0.0, 2.0])
+    assert dict(path.sizes) == {"time": 2, "trajectory": 3}
+    assert path["k"].values.tolist() == [0.5, 1.0, 2.0]
+    assert path["x_start"].values.tolist() == [3, 2, 1]
+    np.testing.assert_allclose(path["x"][:, 1], path["x_start"] * np.exp(-2 * path["k"]), rtol=1e-7)
+    assert not path["failed"].any()
+    # what is true of a trajectory as a whole is a coordinate, so that compare sees statistics alone
+    assert set(path.data_vars) == {"x"}
+    assert path.attrs["at"] == ""
+    same = solve(decay, at={k: 1.0}, start={x: [3.0]}, until=2, times=[0.0, 2.0])
+    assert same["x"].dims == ("trajectory", "time")
+    assert same.attrs["at"] == "k=1"
+
+
+@pytest.mark.parametrize(
+    ("equations", "options", "error", "says"),
+    [
+        (decay, {"method": EulerMaruyama(steps=5)}, InvalidRequest, "is for an SDE, not for ODE; use"),
+        (diffusion, {"method": DormandPrince()}, InvalidRequest, "is for an ODE, not for SDE; use SmallNoise"),
+        (decay, {"method": "euler"}, InvalidRequest, "method='euler': expected an object such as DormandPrince()"),
+        (decay, {"replicas": 5}, InvalidRequest, "replicas=5: .* deterministic"),
+        (diffusion, {"replicas": 5}, InvalidRequest, "EulerMaruyama.* follows paths"),
+        (diffusion, {"method": EulerMaruyama(steps=5), "replicas": 0}, InvalidRequest, "replicas=0"),
+        (diffusion, {"method": EulerMaruyama(steps=5), "seed": -1}, InvalidRequest, "seed=-1"),
+        (decay, {"threads": 0}, InvalidRequest, "threads=0"),
+        (decay, {"target": "tpu"}, InvalidRequest, "target='tpu' is unknown"),
+        (decay, {"precision": "float16"}, InvalidRequest, "precision='float16' is unknown; the formats are"),
+        (decay, {"target": "cuda", "method": Stiff()}, InvalidRequest, "Stiff.* runs on the CPU only; use DormandPrince"),
+        (diffusion, {"target": "cuda"}, InvalidRequest, "SmallNoise.* runs on the CPU only; use EulerMaruyama"),
+        (decay, {"precision": "float32", "method": Stiff()}, InvalidRequest, "double precision only"),
+        (decay, {"precision": "float32", "method": DormandPrince(relative_tolerance=1e-9)}, InvalidRequest, "float32 resolves"),
+        (decay, {"at": {k: [1.0, 2.0]}, "method": Stiff()}, InvalidRequest, "one trajectory at a time"),
+        (diffusion, {"at": {k: [1.0, 2.0]}}, InvalidRequest, "array of values.*use EulerMaruyama"),
+        (decay, {"at": {k: [1.0, 2.0]}, "start": {x: [1, 2, 3]}}, ValuesError, r"at\[k\] has 2, start\[x\] has 3"),
+        (decay, {"at": {k: [[1.0, 2.0]]}}, ValuesError, r"one-dimensional .* shape \(1, 2\)"),
+        (decay, {"at": {k: []}}, ValuesError, "one-dimensional"),
+        (decay, {"at": {k: ["1", "b"]}}, ValuesError, "array of numbers"),
+        (decay, {"at": {k: [1.0, -2.0]}}, ValuesError, "declared positive"),
+        (decay, {"at": {k: [1.0, float("nan")]}}, ValuesError, "finite"),
+        (decay, {"start": {x: [1.0, float("inf")]}}, ValuesError, "finite"),
+        (decay, {"start": {x: [1.0, 2.0], "z": 1}}, UnknownValue, "the equations move x"),
+        (decay, {"at": {}, "start": {x: [1.0, 2.0]}}, MissingValue, "needs a value for k"),
+        (rotating, {"method": Milstein(steps=5), "start": {x: 0, y: 0}}, InvalidRequest, "correlated.*use EulerMaruyama"),
+        (Recurrence(update={x: k * x}), {"method": RungeKutta4(steps=5)}, InvalidRequest, "iterated step by step"),
+        (Recurrence(update={x: k * x}), {"target": "cuda"}, InvalidRequest, "a Recurrence runs on the CPU only"),
+        (Recurrence(update={x: k * x}), {"replicas": 3}, InvalidRequest, "replicas=3: a Recurrence is deterministic"),
+        (ODE(rates={symbols("time"): -k}), {"at": {k: [1.0]}, "start": {"time": 1}}, DuplicateName, "'time'"),
+    ],
+)  # fmt: skip
+def test_an_impossible_combination_is_named(equations, options, error, says):
+    with pytest.raises(error, match=says):
+        solve(equations, **{"at": {k: 1.0}, "start": {x: 0.5}, "until": 2, **options})
+
+
+@pytest.mark.parametrize(
+    ("build", "says"),
+    [
+        (lambda: RungeKutta4(steps=0), r"RungeKutta4\(steps=0\)"),
+        (lambda: RungeKutta4(steps=2.5), "steps=2.5"),
+        (lambda: EulerMaruyama(steps=-3), r"EulerMaruyama\(steps=-3\)"),
+        (lambda: Milstein(steps=8, brownian_steps=12), "brownian_steps=12 is no multiple of steps=8"),
+        (lambda: DormandPrince(relative_tolerance=0), "relative_tolerance=0"),
+        (lambda: DormandPrince(maximal_steps=0), "maximal_steps=0"),
+        (lambda: Stiff(absolute_tolerance=2.0), "absolute_tolerance=2.0"),
+        (lambda: DormandPrince853(relative_tolerance=None), "relative_tolerance=None"),
+    ],
+)
+def test_an_impossible_method_is_refused_where_it_is_written(build, says):
+    with pytest.raises(InvalidRequest, match=says):
+        build()
+
+
+@pytest.mark.parametrize("method", [None, DormandPrince(), RungeKutta4(steps=5)])
+def test_a_target_that_is_not_there_is_said_before_anything_is_compiled(method):
+    if backend(Target.CUDA).reason_unavailable() is None:
+        pytest.skip("there is a device")
+    with pytest.raises(TargetUnavailable, match="target='cuda'"):
+        solve(decay, at={k: 1.0}, start={x: 1.0}, until=1, target=Target.CUDA, method=method)
+
+
+def test_a_scaling_limit_starts_only_where_vectors_can():
+    limit = scaling_limit(plain, SGD(k / n), statistics={"m": dot(W, v), "q": dot(W, W)})
+    with pytest.raises(ImpossibleStart, match=r"eigenvalue -0\.151") as caught:
+        solve(limit, at={k: 0.5}, start={"m": 1.1, "q": 0.9}, until=1)
+    assert caught.value.eigenvalue == pytest.approx(0.95 - np.hypot(0.05, 1.1))
+    singular = solve(limit, at={k: 0.5}, start={"m": 0.9, "q": 0.81}, until=1)
+    assert singular["q"][0] == 0.81
