@@ -19,41 +19,33 @@ systems (Meccanica 15, 1980).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import sympy
 import xarray as xr
 from numpy.typing import NDArray
-from sympy import Expr, S
 
 from numerics.precision import Precision
-from numerics.random import Purpose
 from numerics.results import dataset
 from numerics.solve.maps import steps_of
-from numerics.solve.replicas import (
-    check_laws,
-    check_machine,
-    check_randomness,
-    replica_start,
-    symbols_of,
-    values_of,
-)
+from numerics.solve.replicas import check_randomness, replica_start, symbols_of, values_of
 from numerics.solve.request import attributes
+from numerics.solve.tangent import (
+    TangentRun,
+    linearised,
+    random_frames,
+    refuse_faint,
+    refuse_overflow,
+    run_tangent,
+)
 from numerics.targets import Target
-from numerics.templates.lyapunov import LyapunovProgram, lyapunov_program
-from numerics.templates.maps import check_map, draws_of
-from numerics.templates.tangent import TangentCode, tangent_code
+from numerics.templates.maps import check_map
 from theory import Recurrence
-from theory.errors import InvalidRequest, MissingValue, ValuesError
-from theory.laws.draw import Choice, Draw, Row, StandardSign
+from theory.errors import InvalidRequest, ValuesError
 
 Array = NDArray[np.float64]
 BLOCKS = 32
 """Stretches of a run whose averages are kept."""
-LARGEST_FAINT_RATE = 1e-3
-"""The fraction of steps in single precision that may end in rounding noise, for laws with a density."""
 
 
 def lyapunov_spectrum(
@@ -102,7 +94,7 @@ def lyapunov_spectrum(
     >>> from theory import Recurrence, symbols
     >>> x, y, a, b = symbols("x y a b")
     >>> henon = Recurrence(update={x: 1 - a*x**2 + y, y: b*x})
-    >>> found = lyapunov_spectrum(henon, at={a: 1.4, b: 0.3}, start={x: 0.1, y: 0.1}, steps=2000, replicas=64)
+    >>> found = lyapunov_spectrum(henon, at={a: 1.4, b: 0.3}, start={x: 0.1, y: 0.1}, steps=20_000)
     >>> found["spectrum"].values.round(2).tolist(), round(float(found["total"]), 12)
     ([0.42, -1.62], -1.203972804326)
     """
@@ -115,13 +107,13 @@ def lyapunov_spectrum(
     check_randomness(replicas, seed)
     blocks = min(BLOCKS, 2 * (measured // 2))
     record = transient + np.rint(np.linspace(0, measured, blocks + 1)).astype(np.int64)
-    linear = _linearised(equations, start, "lyapunov_spectrum")
+    linear = linearised(equations, start, "lyapunov_spectrum")
     frames = random_frames(int(replicas), size, vectors, seed)
-    run = _run(
+    run = run_tangent(
         equations, linear, at, start, frames, record, seed, target, precision, threads, every=every, directions=False
     )
-    _refuse_overflow(run, linear, every)
-    _refuse_faint(run, equations, every)
+    refuse_overflow(run, linear, every)
+    refuse_faint(run, equations, every)
     described = {
         **attributes(equations, run.values, f"QR iteration, {run.precision} on {run.target}"),
         "title": f"Lyapunov exponents of {type(equations).__name__}",
@@ -173,23 +165,23 @@ def linear_growth(
     check_randomness(replicas, seed)
     count, size = int(replicas), len(equations.state)
     record = steps_of(equations, until, times)
-    linear = _linearised(equations, start, "linear_growth")
+    linear = linearised(equations, start, "linear_growth")
     if vector is None:
         begin = random_frames(count, size, 1, seed)[:, :, 0].T
     else:
         shared, _ = values_of(symbols_of(equations, {**(start or {}), **vector}), at or {}, "linear_growth")
-        begin = replica_start(equations, vector, shared, count, seed, what="vector")
+        begin = replica_start(equations, vector, shared, count, seed, argument="vector", first_stream=2 * size)
     largest = np.abs(begin).max(axis=0)
     if not largest.all():
         raise ValuesError(f"vector is 0 in replica {int(np.argmin(largest != 0))}, and stays 0; give a direction")
     lengths = largest * np.linalg.norm(begin / largest, axis=0)
     frames = (begin / largest / (lengths / largest)).T[:, :, np.newaxis]
     extra = {} if vector is None else vector
-    run = _run(
+    run = run_tangent(
         equations, linear, at, start, frames, record, seed, target, precision, threads, directions=True, extra=extra
     )
-    _refuse_overflow(run, linear, 1)
-    _refuse_faint(run, equations, 1)
+    refuse_overflow(run, linear, 1)
+    refuse_faint(run, equations, 1)
     described = {
         **attributes(equations, run.values, f"carried log-norm, {run.precision} on {run.target}"),
         "title": f"growth of a vector under {type(equations).__name__}",
@@ -232,177 +224,12 @@ def _vectors(exponents: Any, size: int) -> int:
     return int(exponents)
 
 
-@dataclass(frozen=True)
-class _Linear:
-    """The tangent program, and whether the state must be iterated for it."""
-
-    tangent: TangentCode
-    moving: bool
-
-
-def _linearised(equations: Recurrence, start: Mapping[Any, Any] | None, verb: str) -> _Linear:
-    """The tangent program along trajectories from `start`, or at the fixed point 0 without one."""
-    update = list(equations.update.values())
-    tangent = tangent_code(update, equations.state)
-    if not tangent.atoms & set(equations.state):
-        return _Linear(tangent, moving=False)
-    if start is not None:
-        return _Linear(tangent, moving=True)
-    origin = {quantity: S.Zero for quantity in equations.state}
-    for quantity, expression in equations.update.items():
-        residual = sympy.expand(expression.xreplace(origin))
-        if residual != 0:
-            raise InvalidRequest(
-                f"{verb} without start takes the fixed point 0, but 0 is none: there {quantity}' = {residual}, not 0. Give "
-                f"start={{{quantity}: ...}} for the exponents along trajectories"
-            )
-    return _Linear(tangent_code(update, equations.state, point=S.Zero), moving=False)
-
-
-# ------------------------------------------------------------------------------------------------------------- running
-
-
-@dataclass(frozen=True)
-class _Run:
-    """What a program returns: `log_norms` (slot, vector, replica), `frames` (slot, component, replica), counts, stops."""
-
-    log_norms: Array
-    frames: NDArray[Any]
-    lost: NDArray[np.int64]
-    faint: NDArray[np.int64]
-    stopped: NDArray[np.int64]
-    steps: int
-    values: Mapping[Expr, float]
-    target: Target
-    precision: Precision
-
-
-def _run(
-    equations: Recurrence,
-    linear: _Linear,
-    at: Mapping[Any, Any] | None,
-    start: Mapping[Any, Any] | None,
-    frames: Array,
-    record: NDArray[np.int64],
-    seed: int,
-    target: Any,
-    precision: Any,
-    threads: Any,
-    *,
-    every: int = 1,
-    directions: bool,
-    extra: Mapping[Any, Any] | None = None,
-) -> _Run:
-    """Run the program from `frames` (replica, state, vector)."""
-    where, format_ = check_machine(target, precision, threads)
-    shared, varied = values_of(symbols_of(equations, {**(start or {}), **(extra or {})}), at or {}, "the map")
-    if varied:
-        raise ValuesError(f"at={{{next(iter(varied))}: ...}}: expected one number; compute a spectrum for each value")
-    check_laws(equations, shared, {})
-    replicas, size, vectors = frames.shape
-    begin = np.zeros((size, replicas)) if start is None else replica_start(equations, start, shared, replicas, seed)
-    program = lyapunov_program(
-        equations,
-        linear.tangent,
-        shared,
-        vectors=vectors,
-        every=every,
-        moving=linear.moving,
-        directions=directions,
-        target=where,
-        precision=format_,
-    )
-    groups = -(-replicas // program.lanes)
-    padded = groups * program.lanes
-    log_norms = np.empty((record.size, vectors, padded))
-    kept = np.zeros((record.size if directions else 1, vectors * size, padded if directions else 1), format_.dtype)
-    lost, faint = np.empty((vectors, padded), np.int64), np.empty((vectors, padded), np.int64)
-    stopped = np.empty(padded, np.int64)
-    program.kernel.run(
-        groups,
-        np.uint64(seed),
-        *(shared[symbol] for symbol in program.hyperparameters),
-        _padded(begin, padded),
-        _padded(np.moveaxis(frames, 0, 2).swapaxes(0, 1).reshape(vectors * size, replicas), padded),
-        record,
-        log_norms,
-        kept,
-        lost,
-        faint,
-        stopped,
-        *program.tables,
-        threads=threads,
-    )
-    return _Run(
-        log_norms[:, :, :replicas],
-        kept[:, :, :replicas],
-        lost[:, :replicas],
-        faint[:, :replicas],
-        stopped[:replicas],
-        int(record[-1]),
-        shared,
-        where,
-        format_,
-    )
-
-
-def _padded(array: Array, count: int) -> Array:
-    """`array` with its last column repeated up to `count` columns."""
-    return np.pad(array, ((0, 0), (0, count - array.shape[1])), mode="edge")
-
-
-def random_frames(replicas: int, size: int, vectors: int, seed: int) -> Array:
-    """Uniformly random orthonormal vectors, shape (replica, size, vectors); those of a replica depend on its number alone.
-
-    >>> frame = random_frames(2, 3, 2, seed=1)[1]
-    >>> (frame.T @ frame).round(12).tolist()
-    [[1.0, 0.0], [0.0, 1.0]]
-    """
-    bits = np.random.Philox(key=[seed, int(Purpose.FRAME) << 32])
-    normals = np.random.Generator(bits).standard_normal((replicas, size, size))
-    return np.asarray(np.linalg.qr(normals[:, :, :vectors])[0])
-
-
-def _refuse_overflow(run: _Run, linear: _Linear, every: int) -> None:
-    """Without a state that could diverge, numbers overflow only between orthonormalisations, or in the Jacobian itself."""
-    if linear.moving or not (run.stopped >= 0).any():
-        return
-    replica = int(np.argmax(run.stopped >= 0))
-    remedy = (
-        f"orthonormalise_every={every} is too much for vectors that grow so fast; lower it"
-        if every > 1
-        else "the Jacobian overflows there; use precision='float64', or a law with lighter tails"
-    )
-    raise InvalidRequest(
-        f"the tangent vectors of replica {replica} leave the finite numbers at step {run.stopped[replica]}: {remedy}"
-    )
-
-
-def _refuse_faint(run: _Run, equations: Recurrence, every: int) -> None:
-    """Raise where single precision cannot tell a factor without full rank from one that nearly has none."""
-    faint = np.where((run.lost > 0) | (run.stopped >= 0), 0, run.faint)
-    events = run.steps / every * run.stopped.size
-    if run.precision == Precision.FLOAT64 or not faint.any():
-        return
-    rate, vector = faint.sum(axis=1).max() / events, int(faint.sum(axis=1).argmax())
-    draws = draws_of(equations)
-    atoms = not draws or any(_has_atoms(law.draw("check")) for _, law in draws)
-    if atoms or rate > LARGEST_FAINT_RATE:
-        raise InvalidRequest(
-            f"in single precision {int(faint[vector].sum())} of {events:.0f} steps leave nothing but rounding noise of tangent vector "
-            f"{vector + 1}, so exponent {vector + 1} may be finite or minus infinity; use precision='float64'"
-        )
-
-
-def _has_atoms(draw: Draw) -> bool:
-    discrete = any(isinstance(standard, (Choice, Row, StandardSign)) for _, standard in draw.standards)
-    return discrete or not draw.standards or any(map(_has_atoms, draw.components))
-
-
 # ---------------------------------------------------------------------------------------------------------- statistics
 
 
-def _spectrum(run: _Run, record: NDArray[np.int64], equations: Recurrence, described: Mapping[str, Any]) -> xr.Dataset:
+def _spectrum(
+    run: TangentRun, record: NDArray[np.int64], equations: Recurrence, described: Mapping[str, Any]
+) -> xr.Dataset:
     kept = run.stopped < 0
     # a volume that has vanished has the exponent minus infinity, and so has every larger one
     infinite = np.maximum.accumulate(run.lost > 0, axis=0)  # (vector, replica)

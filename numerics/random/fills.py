@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 from numba import njit, types
+from numba.core import config
 from numba.core.cpu import CPUContext
 from numba.extending import intrinsic
 
@@ -34,8 +35,7 @@ _LAST_BIT = np.uint64(31)
 _CACHE_LINE = 64
 
 
-@intrinsic
-def _aligned_stack(_: Any) -> Any:
+def _frame(_: Any) -> Any:
     """Make the compiled function begin its stack frame at a cache line.
 
     A fill keeps more vectors than there are registers. By itself the frame begins where the caller left off, at random from
@@ -50,6 +50,9 @@ def _aligned_stack(_: Any) -> Any:
         return context.get_dummy_value()
 
     return types.none(), generate
+
+
+_aligned_stack: Any = (lambda: None) if getattr(config, "DISABLE_JIT", False) else intrinsic(_frame)
 
 
 @_template

@@ -89,45 +89,53 @@ def check_laws(equations: Recurrence, shared: Mapping[Expr, float], varied: Mapp
 
 
 def replica_start(
-    equations: Equations, start: Mapping[Any, Any], values: Mapping[Expr, float], replicas: int, seed: int, *,
-    what: str = "start",
+    equations: Equations,
+    start: Mapping[Any, Any],
+    values: Mapping[Expr, float],
+    replicas: int,
+    seed: int,
+    *,
+    argument: str = "start",
+    first_stream: int = 0,
 ) -> Array:
     """The start of every state quantity and replica, shape (state, replica): numbers, arrays, or draws from laws.
 
-    `what` is the name of the argument that holds them.
-
-    Raises `UnknownValue`, `MissingValue`, `ValuesError`, each naming the quantity.
+    Parameters: `values`, of the symbols of laws, NaN for those that vary; `argument`, the name of what is given in messages;
+    `first_stream`, of the draws. Raises `UnknownValue`, `MissingValue`, `ValuesError`, each naming the quantity.
     """
     names = {str(quantity): quantity for quantity in equations.state}
     if unknown := [key for key in start if str(key) not in names]:
-        raise UnknownValue(f"start={{{unknown[0]}: ...}}: the equations move {', '.join(names)}")
+        raise UnknownValue(f"{argument}={{{unknown[0]}: ...}}: the equations move {', '.join(names)}")
     given = {str(key): value for key, value in start.items()}
     missing = [name for name in names if name not in given and not name.startswith("velocity_")]
     if missing:
-        raise MissingValue(f"start needs a value for {', '.join(missing)}")
-    rows = [
-        _row(quantity, given.get(name, 0.0), values, replicas, seed, index)
-        for index, (name, quantity) in enumerate(names.items())
-    ]
+        raise MissingValue(f"{argument} needs a value for {', '.join(missing)}")
+    rows = []
+    for index, (name, quantity) in enumerate(names.items()):
+        value, label = given.get(name, 0.0), f"{argument}={{{quantity}: "
+        if isinstance(value, Law):
+            # the streams of `numerics.start`, so that SGD itself, simulated with the same seed, starts at the same place
+            rows.append(_drawn(quantity, value, values, replicas, seed, first_stream + 2 * index, label))
+        else:
+            rows.append(_given(value, replicas, label))
     return np.stack(rows)
 
 
-def _row(quantity: Expr, value: Any, values: Mapping[Expr, float], replicas: int, seed: int, index: int) -> Array:
-    if isinstance(value, Law):
-        if varied := [s for s in value.free_symbols if np.isnan(values.get(s, 0.0))]:
-            raise ValuesError(f"start={{{quantity}: {value}}} depends on {varied[0]}, which varies; give it one number")
-        # the streams of `numerics.start`, so that SGD itself, simulated with the same seed, starts at the same place
-        return draw_law(scalar_law(quantity, value, values), (replicas, 1), seed, 2 * index)[:, 0]
+def _drawn(
+    quantity: Expr, law: Law, values: Mapping[Expr, float], replicas: int, seed: int, stream: int, label: str
+) -> Array:
+    if varied := sorted((s for s in law.free_symbols if np.isnan(values.get(s, 0.0))), key=str):
+        raise ValuesError(f"{label}{law}}} depends on {varied[0]}, which varies; give it one number")
+    return draw_law(scalar_law(quantity, law, values), (replicas, 1), seed, stream)[:, 0]
+
+
+def _given(value: Any, replicas: int, label: str) -> Array:
     try:
         array = np.atleast_1d(np.asarray(value, dtype=float))
     except (TypeError, ValueError):
-        raise ValuesError(
-            f"start={{{quantity}: {value!r}}}: expected a number, an array over replicas, or a law"
-        ) from None
+        raise ValuesError(f"{label}{value!r}}}: expected a number, an array over replicas, or a law") from None
     if array.shape not in ((1,), (replicas,)):
-        raise ValuesError(
-            f"start={{{quantity}: array of shape {array.shape}}}: expected one number or {replicas}, one per replica"
-        )
+        raise ValuesError(f"{label}array of shape {array.shape}}}: expected one number or {replicas}, one per replica")
     if not np.isfinite(array).all():
-        raise ValuesError(f"start={{{quantity}: ...}}: expected finite numbers")
+        raise ValuesError(f"{label}...}}: expected finite numbers")
     return np.broadcast_to(array, (replicas,)).astype(float)

@@ -35,19 +35,11 @@ def trajectories(name: str, arguments: Sequence[str], locals_: Sequence[Local], 
     lines = [
         DECORATOR,
         f"def {name}({', '.join(['first', 'last', *arguments])}):",
-        *(f"    {local.name} = np.empty({_shape(local.shape)}, {_type(local.kind)})" for local in locals_),
+        *(f"    {local.name} = np.empty({local.code})" for local in locals_),
         "    for index in range(first, last):",
         *(f"        {line}" for line in body),
     ]
     return "\n".join(lines) + "\n"
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    return str(shape[0]) if len(shape) == 1 else str(shape)
-
-
-def _type(kind: str) -> str:
-    return "real" if kind == "real" else f"np.{kind}"
 
 
 def ensemble(name: str, arguments: Sequence[str], ensemble: Ensemble) -> str:

@@ -40,20 +40,12 @@ def trajectories(name: str, arguments: Sequence[str], locals_: Sequence[Local], 
     lines = [
         DECORATOR,
         f"def {name}({', '.join(['first', 'last', *arguments])}):",
-        *(f"    {local.name} = cuda.local.array({_shape(local.shape)}, {_type(local.kind)})" for local in locals_),
+        *(f"    {local.name} = cuda.local.array({local.code})" for local in locals_),
         "    index = first + cuda.grid(1)",
         "    if index < last:",
         *(f"        {line}" for line in body),
     ]
     return "\n".join(lines) + "\n"
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    return str(shape[0]) if len(shape) == 1 else str(shape)
-
-
-def _type(kind: str) -> str:
-    return "real" if kind == "real" else f"np.{kind}"
 
 
 def ensemble(name: str, arguments: Sequence[str], ensemble: Ensemble) -> str:
@@ -205,7 +197,18 @@ def _compiled(kernel: Kernel, compute_capability: tuple[int, int]) -> str:
     entry: Any = getattr(kernel.module, kernel.entry)
     with without_device(compute_capability):
         text, _ = cuda.compile_ptx(entry.py_func, kernel.signature, cc=compute_capability)
-    return str(text)
+    return _renumbered(str(text))
+
+
+def _renumbered(text: str) -> str:
+    """PTX with the versions in mangled names (`v7`: numba counts what a process compiles) numbered as they occur."""
+    numbers: dict[str, str] = {}
+
+    def version(match: re.Match[str]) -> str:
+        number = numbers.setdefault(match[1], f"v{len(numbers) + 1}")
+        return f"B{len(number)}{number}"
+
+    return re.sub(r"B\d+v(\d+)(?=B)", version, text)
 
 
 def resources(kernel: Kernel, compute_capability: tuple[int, int]) -> Resources:

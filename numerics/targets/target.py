@@ -46,6 +46,12 @@ class Local:
     shape: tuple[int, ...]
     kind: str = "real"
 
+    @property
+    def code(self) -> str:
+        """Shape and type as the arguments of the call that makes it."""
+        shape = str(self.shape[0]) if len(self.shape) == 1 else str(self.shape)
+        return f"{shape}, {'real' if self.kind == 'real' else f'np.{self.kind}'}"
+
 
 class Backend(Protocol):
     """The functions of a target's module."""

@@ -61,10 +61,10 @@ class TangentCode:
         return sum(map(len, (*self.temporaries, *self.results)))
 
 
-def tangent_code(update: Sequence[Expr], state: Sequence[Symbol], *, point: Expr | None = None) -> TangentCode:
-    """Return the program of J q for x' = `update`, a function of the symbols `state`.
+def tangent_code(update: Sequence[Expr], state: Sequence[Expr], *, point: Expr | None = None) -> TangentCode:
+    """Return the program of J q for x' = `update`, a function of the quantities `state` (symbols, or inner products).
 
-    Parameters: `point`, a value for every state symbol at which J is taken (0 for the linear part at the origin), else J
+    Parameters: `point`, a value of every state quantity at which J is taken (0 for the linear part at the origin), else J
     depends on the state. Raises `UnsupportedExpectation` where the update has no derivative that can be printed.
 
     >>> from theory import symbols
@@ -73,11 +73,14 @@ def tangent_code(update: Sequence[Expr], state: Sequence[Symbol], *, point: Expr
     >>> code.coefficients, code.results, code.sizes
     ((eta*x**2 - 1,), ((Term(sign=-1, coefficient=0, variable=0),),), (x**2*Abs(eta) + 1,))
     """
-    at = {} if point is None else {s: point for s in state}
-    jacobian = tuple(tuple(_derivative(f, s).xreplace(at) for s in state) for f in update)
+    symbols = [quantity if isinstance(quantity, Symbol) else sympy.Dummy(real=True) for quantity in state]
+    exchange = dict(zip(state, symbols, strict=True))
+    functions = [expression.xreplace(exchange) for expression in update]
+    at = {s: quantity if point is None else point for quantity, s in exchange.items()}
+    jacobian = tuple(tuple(_derivative(f, s).xreplace(at) for s in symbols) for f in functions)
     entries = _Builder.of_entries(jacobian)
     direction = [sympy.Dummy(f"q{i}", real=True) for i in range(len(state))]
-    along = _directional(update, state, direction, at)
+    along = _directional(functions, symbols, direction, at)
     built = _Builder.of_forms(along, direction)
     best = built if built is not None and built.products < entries.products else entries
     sizes = tuple(Add(*(size(row[i]) for row in jacobian)) for i in range(len(state)))

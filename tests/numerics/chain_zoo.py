@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -72,7 +72,6 @@ class Case:
     start: dict[Any, Any]
     size: int
     steps: int
-    options: dict[str, Any] = field(default_factory=dict)
 
     @property
     def values(self):
@@ -179,7 +178,7 @@ CASES = {
     "decay": Case(COMMITTEE, SGD(c / n, weight_decay=0.5), FEW, TWO, TWO_START, 50, 40),
     "heat": Case(COMMITTEE, SGD(c / n, temperature=0.2), FEW, TWO, TWO_START, 8, 5),
     "sphere": Case(COMMITTEE, SGD(c / n, constraint=Sphere()), FEW, {k: x for k, x in TWO.items() if k not in ("q00", "q11")},
-                   {**TWO_START, TWO["q00"]: 0.8, TWO["q11"]: 0.6}, 50, 40),
+                   {(TWO[k] if k in ("q00", "q11") else k): x for k, x in TWO_START.items()}, 50, 40),
     "normalised": Case(NORMALISED, SGD(c), {c: 0.4, tau: 0.3, s: 2.0}, ONE, ONE_START, 5, 6),
     "normalised, batch of three": Case(NORMALISED, SGD(c, batch_size=3), {c: 0.4, tau: 0.3, s: 2.0}, ONE, ONE_START, 5, 6),
     "pair": Case(PAIR, SGD(c / n), {c: 0.3, s: 0.5}, {**overlaps(students, (v,)), "a": a}, PAIR_START, 7, 6),

@@ -1,0 +1,213 @@
+r"""Lines that move tangent vectors by a Jacobian and keep them orthonormal, with sums of the logarithms of their norms.
+
+In a step q_j' = J q_j, and then, for one vector after the other,
+
+    v = q_j / 2^e                          a power of two, so that no square under- or overflows
+    v = v - (q_p . v) q_p,  p < j, twice   modified Gram-Schmidt; the second pass makes q_j orthogonal to rounding
+    s = |v|^2,   log-norm_j += e log 2 + (log s) / 2,   q_j = v / sqrt(s)
+
+The sum of logarithms is a product of the s, its binary exponent taken out after every factor into a whole number: a step costs no
+logarithm, and nothing is rounded but the product itself.
+
+*Rank loss.* What is left of a vector that lies in the span of the ones before it is rounding noise. Each vector carries a bound r of
+the sum of the absolute values of the terms that made it (`TangentCode.sizes`). It is *faint* where |v| < 16 epsilon r, and *lost* where
+|v| is below `lost_below` times r; a lost vector is zero from then on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from numerics.precision import Precision
+from numerics.templates.lanes import Lanes, indented
+from numerics.templates.tangent import TangentCode, Term
+
+FAINT = 16.0
+"""Multiples of the resolution of the numbers below which what is left of a vector is rounding noise."""
+_FORMATS = {Precision.FLOAT64: (52, 1023, "int64"), Precision.FLOAT32: (23, 127, "int32")}
+"""Bits of the mantissa, bias of the exponent, and the integers of the same width."""
+
+
+def lost_below(precision: Precision) -> float:
+    """The fraction of its bound below which a vector is lost.
+
+    In double precision, where it is noise. In single precision noise is not rare for laws with a density (a step in 10^6), so only
+    what is far below noise: it comes where entries are exact zeros, and the second pass takes noise from noise.
+    """
+    epsilon = precision.epsilon
+    return FAINT * epsilon if precision == Precision.FLOAT64 else float(epsilon**1.5)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows that hold a quantity, by the first.
+
+    `coefficients`, `sizes` : of the tangent program, of this step. `old`, `new` : the vector at work, before and after. `scale`, `power`
+    : of the vector at work. `doubt` : NaN as soon as a number is not finite. `vectors` : the k tangent vectors of d rows each. Of each
+    vector: `product` and `bound`, see the module's text; `losses`, `faints`, how often it was lost or faint.
+    """
+
+    coefficients: int
+    sizes: int
+    old: int
+    new: int
+    scale: int
+    power: int
+    doubt: int
+    vectors: int
+    product: int
+    bound: int
+    losses: int
+    faints: int
+
+
+class TangentVectors:
+    """The lines of `count` vectors of `size` entries; the array `exponent` holds the exponent of each product."""
+
+    def __init__(
+        self, tangent: TangentCode, rows: Rows, count: int, every: int, lanes: Lanes, precision: Precision
+    ) -> None:
+        self.tangent, self.rows, self.count, self.every = tangent, rows, count, every
+        self.size, self.lanes, self.precision = len(tangent.results), lanes, precision
+
+    def advanced(self) -> list[str]:
+        """The step of all vectors."""
+        count, rows = str(self.count), self.rows
+
+        def moved(j: str) -> list[str]:
+            return [f"column = {self.lanes.rows(j, self.size)}", *self._image(j)]
+
+        if self.every == 1:
+            return self.lanes.repeated("j", count, lambda j: [*moved(j), *self._orthonormalised(j)])
+        kept = self.lanes.repeated("j", count, lambda j: [*moved(j), *self._copied(rows.vectors, rows.new)])
+        normal = self.lanes.repeated(
+            "j",
+            count,
+            lambda j: [
+                f"column = {self.lanes.rows(j, self.size)}",
+                *self._copied(rows.new, rows.vectors),
+                *self._orthonormalised(j),
+            ],
+        )
+        return [*kept, f"if (step + 1) % {self.every} == 0 or step + 1 == last_step:", *indented(normal)]
+
+    def _at(self, row: int, vector: str) -> str:
+        """The place of the number that belongs to a vector."""
+        return self.lanes.at(row, self.lanes.rows(vector))
+
+    def _entries(self, row: int) -> list[str]:
+        """The places of a vector's entries, in the column at work for `vectors`."""
+        offset = "column" if row == self.rows.vectors else ""
+        return [self.lanes.at(row + i, offset) for i in range(self.size)]
+
+    def _copied(self, to: int, source: int) -> list[str]:
+        """Between the column at work and rows at a fixed place: only these a long loop can change."""
+        pairs = zip(self._entries(to), self._entries(source), strict=True)
+        return self.lanes.parts((), [f"{target} = {value}" for target, value in pairs])
+
+    def _image(self, j: str) -> list[str]:
+        """Rows `new` = J q_j, and the bound of its terms."""
+        rows, sizes = self.rows, [self.lanes.at(self.rows.sizes + i) for i in range(self.size)]
+        lines = [f"q_{i} = {place}" for i, place in enumerate(self._entries(rows.old))]
+        lines += [f"shared_{n} = {self._sum(terms)}" for n, terms in enumerate(self.tangent.temporaries)]
+        images = zip(self._entries(rows.new), self.tangent.results, strict=True)
+        lines += [f"{place} = {self._sum(terms)}" for place, terms in images]
+        here = " + ".join(f"{place} * abs(q_{i})" for i, place in enumerate(sizes))
+        bound, scale = self._at(rows.bound, j), self.lanes.at(rows.scale)
+        if self.every > 1:  # noise of earlier steps grows with them: at most by the largest size
+            lines += [f"largest = {sizes[0]}", *(f"largest = max(largest, {place})" for place in sizes[1:])]
+            here += f" + largest * {bound}"
+        lines.append(f"{scale} = {here}")
+        return [
+            *self._copied(rows.old, rows.vectors),
+            *self.lanes.over(lines),
+            *self.lanes.over([f"{bound} = {scale}"]),
+        ]
+
+    def _sum(self, terms: Sequence[Term]) -> str:
+        text = ""
+        for term in terms:
+            variable = f"q_{term.variable}" if term.variable >= 0 else f"shared_{-1 - term.variable}"
+            factor = (
+                "" if term.coefficient is None else f"{self.lanes.at(self.rows.coefficients + term.coefficient)} * "
+            )
+            text += (" - " if term.sign < 0 else " + ") + factor + variable
+        if not text:
+            return "real(0.0)"
+        return f"-{text[3:]}" if text.startswith(" - ") else text[3:]
+
+    def _orthonormalised(self, j: str) -> list[str]:
+        """The column at work from rows `new`; the product of norms, losses and doubts."""
+        scale = self.lanes.at(self.rows.scale)
+        pairs = zip(self._entries(self.rows.vectors), self._entries(self.rows.new), strict=True)
+        passes = self.lanes.repeated("p", j, self._projected)
+        return [
+            *self._scaled(j),
+            *self.lanes.repeated("repeat", "2", lambda _: passes),
+            *self._measured(j),
+            *self.lanes.parts([f"scale = {scale}"], [f"{target} = {value} * scale" for target, value in pairs]),
+        ]
+
+    def _scaled(self, j: str) -> list[str]:
+        """Divide rows `new` by a power of two, and keep its exponent."""
+        entries, real = self._entries(self.rows.new), f"np.{self.precision}"
+        width, bias, whole = _FORMATS[self.precision]
+        scale = self.lanes.at(self.rows.scale)
+        lines = [
+            f"largest = abs({entries[0]})",
+            *(f"largest = max(largest, abs({entry}))" for entry in entries[1:]),
+            f"power = np.int64({real}(largest).view(np.{whole})) >> np.int64({width})",
+            f"scale = np.{whole}((np.int64({2 * bias}) - power) << np.int64({width})).view({real})",
+            f"{self.lanes.at(self.rows.power)} = real(power - np.int64({bias}))",
+            f"{scale} = scale",
+            *(f"{entry} *= scale" for entry in entries),
+        ]
+        return [*self.lanes.over(lines), *self.lanes.over([f"{self._at(self.rows.bound, j)} *= {scale}"])]
+
+    def _projected(self, p: str) -> list[str]:
+        """Rows `new` minus their projection on vector p."""
+        entries = self._entries(self.rows.new)
+        other = [self.lanes.at(self.rows.vectors + i, "other") for i in range(self.size)]
+        inner = " + ".join(f"{a} * {b}" for a, b in zip(entries, other, strict=True))
+        kept = self.lanes.at(self.rows.scale)
+        removed = [f"{a} -= inner * {b}" for a, b in zip(entries, other, strict=True)]
+        return [
+            f"other = {self.lanes.rows(p, self.size)}",
+            *self.lanes.over([f"{kept} = {inner}"]),
+            *self.lanes.parts([f"inner = {kept}"], removed),
+        ]
+
+    def _measured(self, j: str) -> list[str]:
+        """The squared norm of rows `new`, into the product or to the losses; row `scale` becomes what normalises them."""
+        width, bias, whole = _FORMATS[self.precision]
+        lost, faint, real = lost_below(self.precision), FAINT * self.precision.epsilon, f"np.{self.precision}"
+        product, bound = self._at(self.rows.product, j), self._at(self.rows.bound, j)
+        power, scale = self.lanes.at(self.rows.power), self.lanes.at(self.rows.scale)
+        exponent = self.lanes.at(0, self.lanes.rows(j), "exponent")
+        lines = [
+            f"square = {' + '.join(f'{entry} * {entry}' for entry in self._entries(self.rows.new))}",
+            f"bound = {bound}",
+            f"gone = square <= real({lost**2!r}) * (bound * bound)",
+            f"{self._at(self.rows.losses, j)} += real(1.0) if gone else real(0.0)",
+            *self._counted_faint(j, faint, lost),
+            f"factor = {product} * (real(1.0) if gone else square)",
+            f"bits = np.int64({real}(factor).view(np.{whole}))",
+            f"shift = (bits >> np.int64({width})) - np.int64({bias})",
+            f"{product} = np.{whole}(bits - (shift << np.int64({width}))).view({real})",
+            f"{power} = real(shift) + (real(0.0) if gone else real(2.0) * {power})",
+            f"{self.lanes.at(self.rows.doubt)} += real(0.0) * square",
+            f"{scale} = real(0.0) if gone else real(1.0) / math.sqrt(square)",
+        ]
+        return [
+            *self.lanes.over(lines),
+            *self.lanes.over([f"{exponent} += np.int64({power})"]),
+            *(self.lanes.over([f"{bound} = real(0.0)"]) if self.every > 1 else []),
+        ]
+
+    def _counted_faint(self, j: str, faint: float, lost: float) -> list[str]:
+        """Where faint vectors are lost, nothing is left to count."""
+        if faint <= lost:
+            return []
+        small = f"square <= real({faint**2!r}) * (bound * bound)"
+        return [f"{self._at(self.rows.faints, j)} += real(1.0) if {small} else real(0.0)"]
