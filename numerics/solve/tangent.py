@@ -23,8 +23,8 @@ from theory.errors import InvalidRequest, ValuesError
 from theory.laws.draw import Choice, Draw, Row, StandardSign
 
 Array = NDArray[np.float64]
-LARGEST_FAINT_RATE = 1e-3
-"""The fraction of steps in single precision that may end in rounding noise, for laws with a density."""
+LARGEST_FAINT_RATE = {Precision.FLOAT64: 1e-9, Precision.FLOAT32: 1e-3}
+"""The fraction of steps that may leave rounding noise by accident: a law with a density hits a zero as often as its numbers are coarse."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,12 @@ def linearised(equations: Recurrence, start: Mapping[Any, Any] | None, verb: str
 
 @dataclass(frozen=True)
 class TangentRun:
-    """What a program returns: `log_norms` (slot, vector, replica), `frames` (slot, component, replica), counts, stops."""
+    """What a program returns: `log_norms` and counts (slot, vector, replica), `frames` (slot, component, replica), stops."""
 
     log_norms: Array
     frames: NDArray[Any]
-    lost: NDArray[np.int64]
     faint: NDArray[np.int64]
+    vanished: NDArray[np.int64]
     stopped: NDArray[np.int64]
     steps: int
     values: Mapping[Expr, float]
@@ -108,7 +108,7 @@ def run_tangent(
     padded = groups * program.lanes
     log_norms = np.empty((record.size, vectors, padded))
     kept = np.zeros((record.size if directions else 1, vectors * size, padded if directions else 1), format_.dtype)
-    lost, faint = np.empty((vectors, padded), np.int64), np.empty((vectors, padded), np.int64)
+    faint, vanished = (np.empty(log_norms.shape, np.int64) for _ in range(2))
     stopped = np.empty(padded, np.int64)
     program.kernel.run(
         groups,
@@ -119,8 +119,8 @@ def run_tangent(
         record,
         log_norms,
         kept,
-        lost,
         faint,
+        vanished,
         stopped,
         *program.tables,
         threads=threads,
@@ -128,8 +128,8 @@ def run_tangent(
     return TangentRun(
         log_norms[:, :, :replicas],
         kept[:, :, :replicas],
-        lost[:, :replicas],
-        faint[:, :replicas],
+        faint[:, :, :replicas],
+        vanished[:, :, :replicas],
         stopped[:replicas],
         int(record[-1]),
         shared,
@@ -173,22 +173,31 @@ def refuse_overflow(run: TangentRun, linear: Linear, every: int) -> None:
     )
 
 
-def refuse_faint(run: TangentRun, equations: Recurrence, every: int) -> None:
-    """Raise where single precision cannot tell a factor without full rank from one that nearly has none."""
-    faint = np.where((run.lost > 0) | (run.stopped >= 0), 0, run.faint)
-    events = run.steps / every * run.stopped.size
-    if run.precision == Precision.FLOAT64 or not faint.any():
-        return
-    rate, vector = faint.sum(axis=1).max() / events, int(faint.sum(axis=1).argmax())
-    draws = draws_of(equations)
-    atoms = not draws or any(_has_atoms(law.draw("check")) for _, law in draws)
-    if atoms or rate > LARGEST_FAINT_RATE:
+def annihilated(run: TangentRun, equations: Recurrence, every: int) -> NDArray[np.bool_]:
+    """Whether a volume has vanished: (slot, vector, replica), with all larger volumes.
+
+    A vector of which rounding noise is left has been annihilated if this is no accident: where nothing drawn has a density, or
+    where it happens more often than a density explains. Raises `InvalidRequest` in single precision where noise is left so often,
+    yet nothing that is far below noise: then the factor may or may not have full rank.
+    """
+    kept = run.stopped < 0
+    events = -(-run.steps // every) * int(kept.sum())
+    discrete = all(_is_discrete(law.draw("check")) for _, law in draws_of(equations))
+    allowed = 0.0 if discrete else LARGEST_FAINT_RATE[run.precision] * events
+    counts = run.faint if run.precision == Precision.FLOAT64 else run.vanished
+    real = counts[-1][:, kept].sum(axis=1) > allowed  # (vector,)
+    unclear = (run.faint[-1][:, kept].sum(axis=1) > allowed) & ~real
+    unclear &= ~np.maximum.accumulate(real)
+    if unclear.any():
+        vector = int(np.argmax(unclear))
         raise InvalidRequest(
-            f"in single precision {int(faint[vector].sum())} of {events:.0f} steps leave nothing but rounding noise of tangent vector "
-            f"{vector + 1}, so exponent {vector + 1} may be finite or minus infinity; use precision='float64'"
+            f"in single precision {int(run.faint[-1, vector][kept].sum())} of {events} steps leave nothing but rounding noise of "
+            f"tangent vector {vector + 1}, so its exponent may be finite or minus infinity; use precision='float64'"
         )
+    return np.asarray(np.maximum.accumulate((run.faint > 0) & real[:, np.newaxis], axis=1))
 
 
-def _has_atoms(draw: Draw) -> bool:
-    discrete = any(isinstance(standard, (Choice, Row, StandardSign)) for _, standard in draw.standards)
-    return discrete or not draw.standards or any(map(_has_atoms, draw.components))
+def _is_discrete(draw: Draw) -> bool:
+    """Whether nothing of a draw has a density."""
+    standards = all(isinstance(standard, (Choice, Row, StandardSign)) for _, standard in draw.standards)
+    return standards and all(map(_is_discrete, draw.components))

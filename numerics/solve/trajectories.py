@@ -109,7 +109,7 @@ def _settings(
     position = wanted / until * method.steps
     # rounded to a grid point where it is one up to rounding, so that no step is taken for an interpolation at its end
     position = np.where(np.abs(position - np.rint(position)) < 1e-9, np.rint(position), position)
-    steps = np.maximum(np.ceil(position).astype(np.int64) - 1, 0)
+    steps = np.ceil(position).astype(np.int64) - 1
     return until / method.steps, steps, position - steps
 
 

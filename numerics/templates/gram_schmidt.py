@@ -10,8 +10,10 @@ The sum of logarithms is a product of the s, its binary exponent taken out after
 logarithm, and nothing is rounded but the product itself.
 
 *Rank loss.* What is left of a vector that lies in the span of the ones before it is rounding noise. Each vector carries a bound r of
-the sum of the absolute values of the terms that made it (`TangentCode.sizes`). It is *faint* where |v| < 16 epsilon r, and *lost* where
-|v| is below `lost_below` times r; a lost vector is zero from then on.
+the sum of the absolute values of the terms that made it (`TangentCode.sizes`). It is *faint* where |v| < 16 epsilon r, and has *vanished*
+where |v| < epsilon^(3/2) r, far below noise: this comes where entries are exact zeros, since the second pass takes noise from noise. Both
+are counted. The faint vector counts with the norm 16 epsilon r, and the j-th unit vector takes its place: what was lost of a volume is
+known no better, and whoever reads the counts says whether it was lost.
 """
 
 from __future__ import annotations
@@ -29,23 +31,13 @@ _FORMATS = {Precision.FLOAT64: (52, 1023, "int64"), Precision.FLOAT32: (23, 127,
 """Bits of the mantissa, bias of the exponent, and the integers of the same width."""
 
 
-def lost_below(precision: Precision) -> float:
-    """The fraction of its bound below which a vector is lost.
-
-    In double precision, where it is noise. In single precision noise is not rare for laws with a density (a step in 10^6), so only
-    what is far below noise: it comes where entries are exact zeros, and the second pass takes noise from noise.
-    """
-    epsilon = precision.epsilon
-    return FAINT * epsilon if precision == Precision.FLOAT64 else float(epsilon**1.5)
-
-
 @dataclass(frozen=True)
 class Rows:
     """The rows that hold a quantity, by the first.
 
     `coefficients`, `sizes` : of the tangent program, of this step. `old`, `new` : the vector at work, before and after. `scale`, `power`
     : of the vector at work. `doubt` : NaN as soon as a number is not finite. `vectors` : the k tangent vectors of d rows each. Of each
-    vector: `product` and `bound`, see the module's text; `losses`, `faints`, how often it was lost or faint.
+    vector: `product` and `bound`, see the module's text; `faint`, `vanished`, how often it was so.
     """
 
     coefficients: int
@@ -58,8 +50,8 @@ class Rows:
     vectors: int
     product: int
     bound: int
-    losses: int
-    faints: int
+    faint: int
+    vanished: int
 
 
 class TangentVectors:
@@ -142,11 +134,13 @@ class TangentVectors:
         scale = self.lanes.at(self.rows.scale)
         pairs = zip(self._entries(self.rows.vectors), self._entries(self.rows.new), strict=True)
         passes = self.lanes.repeated("p", j, self._projected)
+        diagonal = self.lanes.at(self.rows.vectors, self.lanes.rows(j, self.size + 1))
         return [
             *self._scaled(j),
             *self.lanes.repeated("repeat", "2", lambda _: passes),
             *self._measured(j),
             *self.lanes.parts([f"scale = {scale}"], [f"{target} = {value} * scale" for target, value in pairs]),
+            *self.lanes.over([f"{diagonal} += real(1.0) if {scale} == real(0.0) else real(0.0)"]),
         ]
 
     def _scaled(self, j: str) -> list[str]:
@@ -179,35 +173,28 @@ class TangentVectors:
         ]
 
     def _measured(self, j: str) -> list[str]:
-        """The squared norm of rows `new`, into the product or to the losses; row `scale` becomes what normalises them."""
+        """The squared norm of rows `new`, into the product; row `scale` becomes what normalises them, 0 for a faint vector."""
         width, bias, whole = _FORMATS[self.precision]
-        lost, faint, real = lost_below(self.precision), FAINT * self.precision.epsilon, f"np.{self.precision}"
+        epsilon, real = self.precision.epsilon, f"np.{self.precision}"
         product, bound = self._at(self.rows.product, j), self._at(self.rows.bound, j)
         power, scale = self.lanes.at(self.rows.power), self.lanes.at(self.rows.scale)
         exponent = self.lanes.at(0, self.lanes.rows(j), "exponent")
         lines = [
             f"square = {' + '.join(f'{entry} * {entry}' for entry in self._entries(self.rows.new))}",
-            f"bound = {bound}",
-            f"gone = square <= real({lost**2!r}) * (bound * bound)",
-            f"{self._at(self.rows.losses, j)} += real(1.0) if gone else real(0.0)",
-            *self._counted_faint(j, faint, lost),
-            f"factor = {product} * (real(1.0) if gone else square)",
+            f"least = real({(FAINT * epsilon) ** 2!r}) * ({bound} * {bound})",
+            "faint = square <= least",
+            f"{self._at(self.rows.faint, j)} += real(1.0) if faint else real(0.0)",
+            f"{self._at(self.rows.vanished, j)} += real(1.0) if square <= real({epsilon / FAINT**2!r}) * least else real(0.0)",
+            f"factor = {product} * (least if faint else square)",
             f"bits = np.int64({real}(factor).view(np.{whole}))",
             f"shift = (bits >> np.int64({width})) - np.int64({bias})",
             f"{product} = np.{whole}(bits - (shift << np.int64({width}))).view({real})",
-            f"{power} = real(shift) + (real(0.0) if gone else real(2.0) * {power})",
+            f"{power} = real(shift) + real(2.0) * {power}",
             f"{self.lanes.at(self.rows.doubt)} += real(0.0) * square",
-            f"{scale} = real(0.0) if gone else real(1.0) / math.sqrt(square)",
+            f"{scale} = real(0.0) if faint else real(1.0) / math.sqrt(square)",
         ]
         return [
             *self.lanes.over(lines),
             *self.lanes.over([f"{exponent} += np.int64({power})"]),
             *(self.lanes.over([f"{bound} = real(0.0)"]) if self.every > 1 else []),
         ]
-
-    def _counted_faint(self, j: str, faint: float, lost: float) -> list[str]:
-        """Where faint vectors are lost, nothing is left to count."""
-        if faint <= lost:
-            return []
-        small = f"square <= real({faint**2!r}) * (bound * bound)"
-        return [f"{self._at(self.rows.faints, j)} += real(1.0) if {small} else real(0.0)"]

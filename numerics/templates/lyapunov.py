@@ -48,8 +48,8 @@ class LyapunovProgram:
 
     Arguments of the kernel, for groups of `lanes` replicas: `seed`; a number per hyperparameter; `start[i, r]` and `frame[j * d + i, r]`,
     the state and the tangent vectors of replica r; `record_steps`, increasing; `log_norms[slot, j, r]`, the sums of logarithms at these
-    steps; `frames[slot, j * d + i, r]`, the vectors there (not written unless `directions`); `lost[j, r]` and `faint[j, r]`, how often
-    vector j was so; `stopped[r]`, the step at which the numbers ceased to be finite, or -1; `tables`.
+    steps; `frames[slot, j * d + i, r]`, the vectors there (not written unless `directions`); `faint[slot, j, r]` and `vanished[slot, j, r]`,
+    how often vector j was so; `stopped[r]`, the step at which the numbers ceased to be finite, or -1; `tables`.
     """
 
     kernel: Kernel
@@ -91,8 +91,8 @@ def lyapunov_program(
         Argument("record_steps", "int64", 1),
         Argument("log_norms", "float64", 3, written=True),
         Argument("frames", dimensions=3, written=True),
-        Argument("lost", "int64", 2, written=True),
-        Argument("faint", "int64", 2, written=True),
+        Argument("faint", "int64", 3, written=True),
+        Argument("vanished", "int64", 3, written=True),
         Argument("stopped", "int64", 1, written=True),
         *draw_arguments(drawn),
     )
@@ -157,7 +157,7 @@ class _Text:
             *indented(step, 2),
             "        step += 1",
             *indented(lanes.repeated("j", str(self.count), lambda j: lanes.over(self._recorded(j)))),
-            *self._end(),
+            *lanes.over([f"replica = {lanes.replica}", f"stopped[replica] = {lanes.at(0, array='stop')}"]),
         ]
 
     def _places(self) -> tuple[int, int, Rows, int]:
@@ -181,8 +181,8 @@ class _Text:
             vectors=rows(k * d),
             product=rows(k),
             bound=rows(k),
-            losses=rows(k),
-            faints=rows(k),
+            faint=rows(k),
+            vanished=rows(k),
         )
         return x, z, places, taken
 
@@ -205,7 +205,7 @@ class _Text:
         return [
             *read(self.x, len(self.state), "start"),
             *read(rows.vectors, self.count * self.size, "frame"),
-            *(line for row in (rows.bound, rows.losses, rows.faints) for line in fill(row, "real(0.0)")),
+            *(line for row in (rows.bound, rows.faint, rows.vanished) for line in fill(row, "real(0.0)")),
             *fill(rows.product, "real(1.0)"),
             *fill(0, "0", "exponent"),
             *lanes.over([f"{lanes.at(rows.doubt)} = real(0.0)", f"{lanes.at(0, array='stop')} = -1"]),
@@ -240,8 +240,9 @@ class _Text:
         lines = [
             f"replica = {self.lanes.replica}",
             f"total = 0.5 * (math.log(np.float64({product})) + {float(np.log(2.0))!r} * np.float64({exponent}))",
-            f"total = -math.inf if {at(self.rows.losses, vector)} > real(0.0) else total",
             f"log_norms[slot, {j}, replica] = math.nan if {at(0, array='stop')} >= 0 else total",
+            f"faint[slot, {j}, replica] = np.int64({at(self.rows.faint, vector)})",
+            f"vanished[slot, {j}, replica] = np.int64({at(self.rows.vanished, vector)})",
         ]
         if self.directions:
             column = self.lanes.rows(j, self.size)
@@ -250,14 +251,3 @@ class _Text:
                 for i in range(self.size)
             ]
         return lines
-
-    def _end(self) -> list[str]:
-        lanes, own = self.lanes, f"replica = {self.lanes.replica}"
-
-        def counts(j: str) -> list[str]:
-            losses, faints = (lanes.at(row, lanes.rows(j)) for row in (self.rows.losses, self.rows.faints))
-            lines = [f"lost[{j}, replica] = np.int64({losses})", f"faint[{j}, replica] = np.int64({faints})"]
-            return lanes.over([own, *lines])
-
-        stops = [own, f"stopped[replica] = {lanes.at(0, array='stop')}"]
-        return [*lanes.repeated("j", str(self.count), counts), *lanes.over(stops)]

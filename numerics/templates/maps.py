@@ -61,7 +61,8 @@ def drawn_code(
     The statements read `seed, replica, step` and what `COUNTER` sets. A row of a data set is drawn with replacement.
     Raises `InvalidRequest` for vectors, and where the table of a finite law would differ between replicas.
     """
-    scalar, data = [], []
+    scalar: list[tuple[tuple[Any, ...], Any]] = []
+    data: list[tuple[tuple[Any, ...], Any]] = []
     for names, law in draws_of(equations):
         if any(isinstance(name, Vector) for name in names):
             raise InvalidRequest(

@@ -119,8 +119,9 @@ def runge_kutta_program(rates: ArrayFunction, *, header: str = "") -> OdeProgram
     """Return the program of the classical method of order 4 with steps of one length.
 
     Arguments of the kernel: `start[i, c]` and `hyper[k, c]` with one column, or one per trajectory; `step`, its length;
-    `record_steps`, `record_fractions`: a wanted time lies at that fraction of that step, in increasing order; then the rules of
-    `rates`; then the results `out[slot, i, trajectory]`, `failure`, `failed_at`, `step_count` per trajectory.
+    `record_steps`, `record_fractions`: a wanted time lies at that fraction of that step (counted from 0), in increasing order; time
+    zero is the end of step -1; then the rules of `rates`; then the results `out[slot, i, trajectory]`, `failure`, `failed_at`,
+    `step_count` per trajectory.
     """
     size, number = len(rates.state), rates.literal
     body = [
@@ -129,6 +130,8 @@ def runge_kutta_program(rates: ArrayFunction, *, header: str = "") -> OdeProgram
         rates.call("new", "k5"),
         *_finite(size, "k5"),
         f"failed = {Failure.NONE:d} if finite else {Failure.NOT_FINITE:d}",
+        f"for i in range({size}):",
+        f"    k1[i] = {number(0.0)}",  # time zero reads it before the first step, times zero
         "for slot in range(record_steps.size):",
         f"    while count <= record_steps[slot] and failed == {Failure.NONE:d}:",
         f"        for i in range({size}):",

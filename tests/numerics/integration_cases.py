@@ -13,9 +13,10 @@ from theory import ODE, SDE, symbols
 x, y, a, b = symbols("x y a b")
 # a limit cycle with a known solution: the radius obeys r' = a r (1 - r^2), the angle turns at unit speed
 CYCLE = ODE(rates={x: a * x * (1 - x**2 - y**2) - y, y: a * y * (1 - x**2 - y**2) + x}, observables={"r2": x**2 + y**2})
-SINGULAR = ODE(rates={x: x**2})
-METHODS = {"adaptive": DormandPrince(), "fixed": RungeKutta4(steps=160)}
-SPREAD = {"at": {a: np.linspace(0.5, 1.5, 23)}, "start": {x: 0.3, y: 0.0}, "until": 4, "times": np.linspace(0, 4, 9)}
+# at a = 1 it blows up at time 1/x0, at a = 0 it reaches zero, where its rate ends
+SINGULAR = ODE(rates={x: a * x**2 - (1 - a) * (1 + sympy.sqrt(x))})
+METHODS = {"adaptive": DormandPrince(), "fixed": RungeKutta4(steps=120)}
+SPREAD = {"at": {a: np.linspace(0.5, 1.5, 11)}, "start": {x: 0.3, y: 0.0}, "until": 4, "times": np.linspace(0, 4, 9)}
 
 
 def sde(rates, covariance, **options):
@@ -54,10 +55,8 @@ def everything(target):
             found[f"{name}, {precision}"] = pair(solve(CYCLE, **SPREAD, method=method, **machine))
         for name, (equations, method) in PROGRAMS.items():
             found[f"{name}, {precision}"] = paths(equations, method, replicas=8, **machine)["x"].values
-    starts = {x: np.array([-1.0, 0.25, 2.0])}
-    found["failed_at"] = solve(SINGULAR, start=starts, until=2, method=DormandPrince(), target=target)[
-        "failed_at"
-    ].values
+    failing = {"at": {a: 1.0}, "start": {x: np.array([0.1, 0.25, 2.0])}, "until": 2}
+    found["failed_at"] = solve(SINGULAR, **failing, method=DormandPrince(), target=target)["failed_at"].values
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import subprocess
@@ -179,27 +180,26 @@ def test_a_start_from_laws_and_arrays_is_that_of_direct_sgd():
 # ------------------------------------------------------------------------------------------- one step against theory
 
 
-def entries_of(case):
-    return list(case.statistics.values())
-
-
 def at_the_start(case):
     """Numbers for every inner product of the start, and for every symbol."""
     known = {dot(v, v): 1, **{case.statistics.get(k, k): x for k, x in case.start.items()}, **case.values}
     return {key: sympy.Float(value, 30) for key, value in known.items()}
 
 
+@functools.cache
+def symbolic_moments(model, algorithm):
+    """Means of the changes of `ONE` in one step, and of their products, by theory, n and inner products symbolic."""
+    average, naming = SampleAverage(model), copied(model, 1)
+    changes = [naming.scalar(one_step_increment(model, algorithm, sympy.sympify(e))) for e in ONE.values()]
+    means = [average.exact(change) for change in changes]
+    return means, [average.exact(sympy.expand(one * other)) for one in changes for other in changes]
+
+
 def exact_moments(case):
-    """Mean and covariance of the change of the statistics (inner products) in one step, by theory, at finite n."""
-    average, naming, known = SampleAverage(case.model), copied(case.model, 1), at_the_start(case)
-    changes = [naming.scalar(one_step_increment(case.model, case.algorithm, e)) for e in entries_of(case)]
-
-    def number(expression):
-        return float(average.exact(sympy.expand(expression)).xreplace(known))
-
-    mean = np.array([number(change) for change in changes])
-    second = np.array([[number(one * other) for other in changes] for one in changes])
-    return mean, second - np.outer(mean, mean)
+    """Mean and covariance of the changes of `ONE` in one step, by theory, at finite n."""
+    known = at_the_start(case)
+    first, second = ([float(e.xreplace(known)) for e in part] for part in symbolic_moments(case.model, case.algorithm))
+    return np.array(first), np.reshape(second, (2, 2)) - np.outer(first, first)
 
 
 STATES = [{"m": 0.2, "q": 0.6}, {"m": -1.1, "q": 1.9}, {"m": 1.0, "q": 1.0}]

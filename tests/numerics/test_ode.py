@@ -25,8 +25,6 @@ from theory import ODE, SGD, Model, Normal, Vector, dot, scaling_limit, symbols
 from theory.errors import InvalidRequest
 from theory.expectation.quadrature import GaussianQuadrature
 
-ENDING = ODE(rates={x: -1 - sympy.sqrt(x)})
-
 
 def on_the_cycle(times, rate=1.0, radius=0.3):
     """The exact solution from (radius, 0), shape (2, time)."""
@@ -211,42 +209,45 @@ def test_a_spectrum_of_nine_decades_relaxes_as_the_matrix_exponential_says():
 
 
 def test_a_trajectory_that_blows_up_is_reported_with_its_time_and_the_others_go_on():
-    begin = np.array([-1.0, 0.25, 2.0, 1.0])
+    begin = np.array([0.1, 0.25, 2.0, 1.0])
     times = np.linspace(0, 2, 40)
-    path = solve(SINGULAR, start={x: begin}, until=2, times=times)
+    path = solve(SINGULAR, at={a: 1.0}, start={x: begin}, until=2, times=times)
     assert path["failed"].values.tolist() == [False, False, True, True]
     assert path.attrs["failed"] == 2
     np.testing.assert_allclose(path["failed_at"][2:], [0.5, 1.0], rtol=1e-6)
     assert np.isnan(path["failed_at"][:2]).all()
     assert path["failure"].values[2].startswith("blow-up")
     for k in range(4):
-        alive = times < (1 / begin[k] if begin[k] > 0 else np.inf)
+        alive = times < 1 / begin[k]
         exact = begin[k] / (1 - begin[k] * times[alive])
         np.testing.assert_allclose(path["x"][k][alive], exact, rtol=1e-5)
         assert np.isnan(path["x"][k][~alive]).all()
 
 
 def test_fixed_steps_report_where_the_state_leaves_the_finite_numbers():
-    path = solve(SINGULAR, start={x: [0.25, 2.0]}, until=2, times=[0.4, 1.0, 2.0], method=RungeKutta4(steps=1000))
+    """At rate 10^5 the pull of the cycle is far too stiff: the state cubes at every stage, and overflows in the first steps."""
+    path = solve(CYCLE, at={a: [1.0, 1e5]}, start={x: 0.3, y: 0.0}, until=4, times=[0, 2, 4], method=METHODS["fixed"])
     assert path["failed"].values.tolist() == [False, True]
-    assert path["failed_at"].values[1] == pytest.approx(0.5, abs=0.02)
-    assert np.isfinite(path["x"][1][0])
-    assert np.isnan(path["x"][1][1:]).all()
+    assert 0 <= path["failed_at"].values[1] < 0.5
+    assert path["failure"].values[1].startswith("not finite")
+    assert path["x"].values[1][0] == 0.3
+    assert np.isnan(path["x"].values[1][1:]).all()
+    assert np.isfinite(path["x"].values[0]).all()
 
 
 @pytest.mark.parametrize(
-    ("ode", "start", "method", "says"),
+    ("rate", "start", "method", "says"),
     [
-        (SINGULAR, 2.0, DormandPrince(), r"beyond time 0\.5 after \d+ steps \(blow-up"),
-        (SINGULAR, 2.0, DormandPrince(maximal_steps=7), r"after 7 steps \(too many steps\); allow more"),
-        (ENDING, 1.0, DormandPrince(), r"beyond time 0\.61370\d* .*not finite"),
-        (ENDING, -1.0, DormandPrince(), "not finite at the start"),
+        (1.0, 2.0, DormandPrince(), r"beyond time 0\.5 after \d+ steps \(blow-up"),
+        (1.0, 2.0, DormandPrince(maximal_steps=7), r"after 7 steps \(too many steps\); allow more"),
+        (0.0, 1.0, DormandPrince(), r"beyond time 0\.61370\d* .*not finite"),
+        (0.0, -1.0, DormandPrince(), "not finite at the start"),
     ],
 )
-def test_a_single_trajectory_that_fails_is_an_error_that_says_when_and_why(ode, start, method, says):
+def test_a_single_trajectory_that_fails_is_an_error_that_says_when_and_why(rate, start, method, says):
     """x' = -1 - sqrt(x) from 1 reaches zero, where its rate ends, at time 2 - 2 log 2."""
     with pytest.raises(InvalidRequest, match=says):
-        solve(ode, start={x: start}, until=2, method=method)
+        solve(SINGULAR, at={a: rate}, start={x: start}, until=2, method=method)
 
 
 def test_a_system_too_stiff_for_an_explicit_method_says_so():
@@ -265,7 +266,7 @@ def test_the_number_of_threads_changes_no_bit(method):
     one, three = (solve(CYCLE, **SPREAD, method=method, threads=threads) for threads in (1, 3))
     for name in ("x", "y", "r2"):
         assert (one[name].values == three[name].values).all()
-        for k in (0, 7, 22):
+        for k in (0, 7, 10):
             alone = solve(CYCLE, **{**SPREAD, "at": {a: float(SPREAD["at"][a][k])}}, method=method)
             assert (alone[name].values == one[name][k].values).all()
     exact = np.stack([on_the_cycle(SPREAD["times"], rate) for rate in SPREAD["at"][a]])

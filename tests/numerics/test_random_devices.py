@@ -90,7 +90,7 @@ def kernel(words, reals, singles, seed):
     if index < words.shape[0]:
         calls(words, reals, singles, line, line32, seed, index)
 
-kernel[2, THREADS // 2](words, reals, singles, np.uint64(2**40 + 9))
+kernel[2, THREADS // 2](words, reals, singles, 2**40 + 9)
 print(json.dumps([words.tolist(), reals.tolist(), singles.tolist()]))
 """
 )
@@ -103,7 +103,7 @@ def test_the_simulator_of_a_gpu_draws_the_words_of_the_cpu_bit_for_bit_and_its_r
     exec(CALLS, here)
     for index in range(here["THREADS"]):
         line, line32 = np.empty(7), np.empty(7, np.float32)
-        here["calls"](here["words"], here["reals"], here["singles"], line, line32, np.uint64(2**40 + 9), index)
+        here["calls"](here["words"], here["reals"], here["singles"], line, line32, 2**40 + 9, index)
     assert np.array_equal(np.array(words, np.uint64), here["words"])
     np.testing.assert_allclose(reals, here["reals"], rtol=1e-14)
     np.testing.assert_allclose(singles, here["singles"], rtol=1e-6)

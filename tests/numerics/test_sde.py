@@ -137,22 +137,27 @@ def test_a_linear_equation_has_the_covariance_of_the_small_noise_expansion_which
     assert (np.abs(np.cov(sample) - exact) < 5 * error + 2 / steps * np.abs(exact)).all()
 
 
+c = symbols("c")
+# singular at b = 4, not positive semidefinite at b = 1, zero at a = b = 0
+FAMILY = sde({x: -c * x, y: c * x}, [[a * (x**2 + 1), 2 * a * (x**2 + 1)], [2 * a * (x**2 + 1), b * (x**2 + 1)]])
+
+
 def test_singular_and_vanishing_covariances_leave_what_has_no_noise_alone():
-    one = sde({x: sympy.S.Zero, y: sympy.S.Zero}, [[x**2 + 1, 2 * (x**2 + 1)], [2 * (x**2 + 1), 4 * (x**2 + 1)]])
-    found = paths(one, EulerMaruyama(steps=50), replicas=20, start={x: 0.0, y: 0.0})
+    request = {"method": EulerMaruyama(steps=50), "replicas": 20}
+    found = paths(FAMILY, at={a: 1.0, b: 4.0, c: 0.0}, start={x: 0.0, y: 0.0}, **request)
     np.testing.assert_allclose(found["y"], 2 * found["x"], rtol=1e-12)
     assert found["x"].std() > 0.1
     assert (found["clamped_steps"] == 0).all()
-    for covariance in ([[0, 0], [0, 0]], [[(b - 0.5) * y, b - 0.5], [b - 0.5, b - 0.5]]):
-        still = sde({x: -x, y: x}, covariance)
-        found = paths(still, EulerMaruyama(steps=50), replicas=2, at={s: 0.5 for s in still.free_symbols})
-        np.testing.assert_allclose(found["x"], (1 - 1 / 50) ** 50, rtol=1e-13)
+    still = paths(FAMILY, at={a: 0.0, b: 0.0, c: 1.0}, **request)
+    np.testing.assert_allclose(still["x"], (1 - 1 / 50) ** 50, rtol=1e-13)
+    none = paths(sde({x: -x, y: x}, [[0, 0], [0, 0]]), **request)
+    np.testing.assert_allclose(none["x"], (1 - 1 / 50) ** 50, rtol=1e-13)
 
 
 def test_a_covariance_that_is_not_positive_semidefinite_is_clamped_and_counted():
     steps = 20
-    indefinite = sde({x: sympy.S.Zero, y: sympy.S.Zero}, [[1, 2], [2, 1]])
-    assert (paths(indefinite, EulerMaruyama(steps=steps), replicas=3)["clamped_steps"] == steps).all()
+    indefinite = paths(FAMILY, EulerMaruyama(steps=steps), at={a: 1.0, b: 1.0, c: 0.0}, replicas=3)
+    assert (indefinite["clamped_steps"] == steps).all()
     diagonal = sde({x: -sympy.S.One, y: sympy.S.Zero}, [[x, 0], [0, sympy.log(y)]])
     below = paths(diagonal, EulerMaruyama(steps=steps), replicas=3, start={x: -1.0, y: 1.0})
     assert (below["clamped_steps"] == steps).all()
