@@ -32,9 +32,9 @@ from numerics.solve.replicas import check_randomness, replica_start, symbols_of,
 from numerics.solve.request import attributes
 from numerics.solve.tangent import (
     TangentRun,
+    annihilated,
     linearised,
     random_frames,
-    refuse_faint,
     refuse_overflow,
     run_tangent,
 )
@@ -86,8 +86,9 @@ def lyapunov_spectrum(
     `total` and `total_error`, of the sum of the exponents; `diverged` and `diverged_step` (replica): replicas whose state
     or Jacobian left the finite numbers, whose exponents are NaN and enter no average. The error of an exponent minus infinity is 0.
 
-    A vector of which a step leaves less than the rounding error of its terms (16 times the resolution) counts as annihilated:
-    in double precision exponents that lie more than 33 per step apart end so.
+    A vector of which a step leaves less than 16 times the rounding error of its terms counts as annihilated, if the law of the
+    draws is discrete or it happens more often than a density explains (a step in 10^9, in single precision in 10^3): in double
+    precision exponents that lie more than 33 per step apart end so, in single precision 13.
 
     Raises `InvalidRequest` for impossible requests, for a map without fixed point 0 and without `start`, and in single precision where
     rounding noise cannot be told from a rank loss; `MissingValue`, `UnknownValue`, `ValuesError`, `InvalidLaw`, `TargetUnavailable`.
@@ -116,7 +117,6 @@ def lyapunov_spectrum(
         equations, linear, at, start, frames, record, seed, target, precision, threads, every=every, directions=False
     )
     refuse_overflow(run, linear, every)
-    refuse_faint(run, equations, every)
     if (run.stopped >= 0).all():
         raise InvalidRequest(
             f"every replica leaves the finite numbers, the last at step {run.stopped.max()}: the map diverges from this start; there "
@@ -132,7 +132,7 @@ def lyapunov_spectrum(
         "orthonormalise_every": every,
         "diverged": int((run.stopped >= 0).sum()),
     }
-    return _spectrum(run, record, equations, described)
+    return _spectrum(run, annihilated(run, equations, every)[-1], record, equations, described)
 
 
 def linear_growth(
@@ -189,14 +189,14 @@ def linear_growth(
         equations, linear, at, start, frames, record, seed, target, precision, threads, directions=True, extra=extra
     )
     refuse_overflow(run, linear, 1)
-    refuse_faint(run, equations, 1)
+    gone = annihilated(run, equations, 1)[:, 0].T  # (replica, time)
     described = {
         **attributes(equations, run.values, f"carried log-norm, {run.precision} on {run.target}"),
         "title": f"growth of a vector under {type(equations).__name__}",
         "seed": seed,
         "replicas": count,
     }
-    log_norms = run.log_norms[:, 0].T + np.log(lengths)[:, np.newaxis]  # (replica, time)
+    log_norms = np.where(gone, -np.inf, run.log_norms[:, 0].T + np.log(lengths)[:, np.newaxis])
     result = dataset(
         {"log_norm": log_norms},
         record.astype(float),
@@ -204,7 +204,8 @@ def linear_growth(
         replicas=True,
         attributes=described,
     )
-    directions = np.where(run.stopped[:, np.newaxis, np.newaxis] >= 0, np.nan, np.moveaxis(run.frames, 2, 0))
+    directions = np.where(gone[:, :, np.newaxis], 0, np.moveaxis(run.frames, 2, 0))
+    directions[run.stopped >= 0] = np.nan
     result["direction"] = (("replica", "time", "component"), directions)
     last = max(int(record[-1]), 1)
     result["growth_exponent"] = ("replica", (log_norms[:, -1] - np.log(lengths)) / last)
@@ -236,11 +237,14 @@ def _vectors(exponents: Any, size: int) -> int:
 
 
 def _spectrum(
-    run: TangentRun, record: NDArray[np.int64], equations: Recurrence, described: Mapping[str, Any]
+    run: TangentRun,
+    infinite: NDArray[np.bool_],
+    record: NDArray[np.int64],
+    equations: Recurrence,
+    described: Mapping[str, Any],
 ) -> xr.Dataset:
+    """The dataset of exponents; `infinite` (vector, replica) says which volumes have vanished."""
     kept = run.stopped < 0
-    # a volume that has vanished has the exponent minus infinity, and so has every larger one
-    infinite = np.maximum.accumulate(run.lost > 0, axis=0)  # (vector, replica)
     sums = np.where(infinite, 0.0, run.log_norms)  # (slot, vector, replica)
     rates = np.diff(sums, axis=0) / np.diff(record)[:, np.newaxis, np.newaxis]
     length, middle = record[-1] - record[0], record.size // 2
@@ -270,7 +274,7 @@ def _spectrum(
             "diverged": ("replica", ~kept),
             "diverged_step": ("replica", run.stopped),
         },
-        {"exponent": np.arange(1, run.lost.shape[0] + 1)},
+        {"exponent": np.arange(1, len(infinite) + 1)},
     )
     result.attrs = dataset({}, np.zeros(0), clock=equations.clock, replicas=False, attributes=described).attrs
     return result

@@ -47,9 +47,9 @@ class LyapunovProgram:
     """The program of k tangent vectors of a map of d scalars.
 
     Arguments of the kernel, for groups of `lanes` replicas: `seed`; a number per hyperparameter; `start[i, r]` and `frame[j * d + i, r]`,
-    the state and the tangent vectors of replica r; `record_steps`, increasing; `log_norms[slot, j, r]`, the sums of logarithms at these
-    steps; `frames[slot, j * d + i, r]`, the vectors there (not written unless `directions`); `faint[slot, j, r]` and `vanished[slot, j, r]`,
-    how often vector j was so; `stopped[r]`, the step at which the numbers ceased to be finite, or -1; `tables`.
+    the state and the tangent vectors of replica r; `record_steps`, increasing; at each of these, `log_norms[slot, j, r]`, the sums of
+    logarithms, `frames[slot, j * d + i, r]`, the vectors (not written unless `directions`), `faint[slot, j, r]` and
+    `vanished[slot, j, r]`, how often vector j was so; `stopped[r]`, the step at which the numbers ceased to be finite, or -1; `tables`.
     """
 
     kernel: Kernel
