@@ -9,9 +9,11 @@ from numerics.compare import (
 )
 from numerics.generate import generate as generate
 from numerics.kernel import Kernel as Kernel
+from numerics.lyapunov import linear_growth as linear_growth, lyapunov_spectrum as lyapunov_spectrum
 from numerics.precision import Precision as Precision
 from numerics.simulate import Method as Method, simulate as simulate
 from numerics.solve import solve as solve, spectral_radius as spectral_radius, stationary as stationary
+from numerics.solve.maps import iterate_random_map as iterate_random_map, solve_map_ensemble as solve_map_ensemble
 from numerics.solve.methods import (
     DormandPrince as DormandPrince,
     DormandPrince853 as DormandPrince853,

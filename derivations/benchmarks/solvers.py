@@ -25,7 +25,9 @@ from derivations.benchmarks.timing import (
     per_step,
     timed,
 )
-from numerics import DormandPrince, generate, lyapunov_spectrum, solve
+from numerics import DormandPrince, generate, solve
+from numerics.lyapunov import lyapunov_spectrum
+from numerics.quadrature import rules
 from theory import SGD, Model, Normal, RandomMap, Vector, dot, scaling_limit, symbols
 
 Array = NDArray[np.float64]
@@ -85,10 +87,10 @@ def ensemble(equations: Any, rates: Array) -> Array:
 
 def one_by_one(equations: Any, rates: Array) -> Array:
     """The same by SciPy."""
-    advance, out = generate(equations).function, np.empty(2)
+    advance, out, points = generate(equations).function, np.empty(2), rules(set())
 
     def slope(_: float, state: Array, hyper: Array) -> Array:
-        advance(state, hyper, out)
+        advance(state, hyper, out, *points)
         return out.copy()
 
     ends = []

@@ -103,29 +103,18 @@ from numerics.random.words32 import (
     uniform_of_pair32,
 )
 
-# the double-precision draws under the short names that generated sources use
-normal1, uniform1, exponential1, sign1 = normal_draw, uniform_draw, exponential_draw, sign_draw
-choice1, integer1, gamma1, chi_square1 = choice_draw, integer_draw, gamma_draw, chi_square_draw
-student1, cauchy1 = student_draw, cauchy_draw
-normal4, uniform4, exponential4 = normal_block, uniform_block, exponential_block
-
 __all__ = [
     "Purpose",
-    "cauchy1",
     "cauchy_draw",
     "cauchy_draw32",
-    "chi_square1",
     "chi_square_draw",
     "chi_square_draw32",
-    "choice1",
     "choice_draw",
     "circle",
     "circle32",
     "circle_of_pair",
     "circle_of_pair32",
     "complement_of32",
-    "exponential1",
-    "exponential4",
     "exponential_block",
     "exponential_block32",
     "exponential_draw",
@@ -141,15 +130,11 @@ __all__ = [
     "fill_signs32",
     "fill_uniforms",
     "fill_uniforms32",
-    "gamma1",
     "gamma_draw",
     "gamma_draw32",
-    "integer1",
     "integer_draw",
     "log_uniform_of32",
     "logarithm",
-    "normal1",
-    "normal4",
     "normal_block",
     "normal_block32",
     "normal_draw",
@@ -157,7 +142,6 @@ __all__ = [
     "normal_pair",
     "normal_pair32",
     "philox4x32",
-    "sign1",
     "sign_block",
     "sign_block32",
     "sign_draw",
@@ -166,11 +150,8 @@ __all__ = [
     "sign_of32",
     "sign_quad",
     "sign_quad32",
-    "student1",
     "student_draw",
     "student_draw32",
-    "uniform1",
-    "uniform4",
     "uniform_block",
     "uniform_block32",
     "uniform_draw",

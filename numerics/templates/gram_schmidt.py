@@ -182,16 +182,16 @@ class TangentVectors:
         lines = [
             f"square = {' + '.join(f'{entry} * {entry}' for entry in self._entries(self.rows.new))}",
             f"least = real({(FAINT * epsilon) ** 2!r}) * ({bound} * {bound})",
-            "faint = square <= least",
-            f"{self._at(self.rows.faint, j)} += real(1.0) if faint else real(0.0)",
+            "small = square <= least",
+            f"{self._at(self.rows.faint, j)} += real(1.0) if small else real(0.0)",
             f"{self._at(self.rows.vanished, j)} += real(1.0) if square <= real({epsilon / FAINT**2!r}) * least else real(0.0)",
-            f"factor = {product} * (least if faint else square)",
+            f"factor = {product} * (least if small else square)",
             f"bits = np.int64({real}(factor).view(np.{whole}))",
             f"shift = (bits >> np.int64({width})) - np.int64({bias})",
             f"{product} = np.{whole}(bits - (shift << np.int64({width}))).view({real})",
             f"{power} = real(shift) + real(2.0) * {power}",
             f"{self.lanes.at(self.rows.doubt)} += real(0.0) * square",
-            f"{scale} = real(0.0) if faint else real(1.0) / math.sqrt(square)",
+            f"{scale} = real(0.0) if small else real(1.0) / math.sqrt(square)",
         ]
         return [
             *self.lanes.over(lines),

@@ -118,8 +118,7 @@ def sde_program(
         Argument("stopped", "int64", 1, written=True),
         Argument("clamped", "int64", 1, written=True),
     )
-    imports = ["from numerics.random import normal4"] if noisy else []
-    imports += [] if diagonal else ["from numerics.semidefinite import semidefinite_factor"]
+    imports = [] if diagonal else ["from numerics.semidefinite import semidefinite_factor"]
     kernel = trajectory_kernel(
         functions=coefficients.functions,
         arguments=arguments,
@@ -166,8 +165,8 @@ def _draws(coefficients: ArrayFunction, count: int) -> list[str]:
         lines.append("for part in range(fine):")
     for block in range(-(-count // 4)):
         counter = f"seed, stream, index, count * fine + part, {block}, {int(Purpose.NOISE)}"
-        lines.append(f"    z0, z1, z2, z3 = normal4({counter})")
-        lines += [f"    draws[{k}] += real(z{k % 4})" for k in range(4 * block, min(4 * block + 4, count))]
+        lines.append(f"    z0, z1, z2, z3 = normal_block({counter})")
+        lines += [f"    draws[{k}] += z{k % 4}" for k in range(4 * block, min(4 * block + 4, count))]
     return [*lines, *(f"draws[{k}] *= spread" for k in range(count))]
 
 

@@ -75,9 +75,9 @@ def test_indices_count_modulo_two_to_the_32():
 
 def test_each_index_changes_the_draw():
     base = [1, 2, 3, 4, 5, 6]
-    seen = {draws.uniform1(*base)}
+    seen = {draws.uniform_draw(*base)}
     for position in range(6):
-        seen.add(draws.uniform1(*[value + (index == position) for index, value in enumerate(base)]))
+        seen.add(draws.uniform_draw(*[value + (index == position) for index, value in enumerate(base)]))
     assert len(seen) == 7
 
 
@@ -238,11 +238,11 @@ def test_cached_machine_code_goes_stale_when_a_module_changes_that_it_may_have_i
 def _integers(count, size, seed):
     out = np.empty(size, np.int64)
     for index in range(size):
-        out[index] = draws.integer1(count, seed, 0, 3, 7, index, 1)
+        out[index] = draws.integer_draw(count, seed, 0, 3, 7, index, 1)
     return out
 
 
 def test_integers_stay_below_their_count():
     assert _integers(1, 10, 5).max() == 0
-    assert draws.integer1(2**32 - 1, 1, 0, 0, 0, 0, 0) < 2**32 - 1
+    assert draws.integer_draw(2**32 - 1, 1, 0, 0, 0, 0, 0) < 2**32 - 1
     assert set(_integers(3, 1000, 5)) == {0, 1, 2}

@@ -139,10 +139,10 @@ def test_single_signs_are_fair(suffix):
 
 def test_choice_and_integer_have_the_right_frequencies():
     weights = np.array([0.1, 0.0, 0.25, 0.65, 0.0])
-    counts = np.bincount(many_of(draws.choice1, np.cumsum(weights), COUNT, 5).astype(int), minlength=5)
+    counts = np.bincount(many_of(draws.choice_draw, np.cumsum(weights), COUNT, 5).astype(int), minlength=5)
     assert counts[1] == counts[4] == 0
     assert stats.chisquare(counts[[0, 2, 3]], COUNT * weights[[0, 2, 3]]).pvalue > SMALLEST_P
-    integers = many_of(draws.integer1, 7, COUNT, 5).astype(int)
+    integers = many_of(draws.integer_draw, 7, COUNT, 5).astype(int)
     assert stats.chisquare(np.bincount(integers, minlength=7)).pvalue > SMALLEST_P
 
 

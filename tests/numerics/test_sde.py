@@ -11,7 +11,7 @@ from integration_cases import AT, CORRELATED, MULTIPLICATIVE, a, b, paths, sde, 
 from scipy.linalg.lapack import dpstrf
 
 from numerics import EulerMaruyama, Milstein, Precision, compare, fit_exponent, solve
-from numerics.random import Purpose, normal4
+from numerics.random import Purpose, normal_block
 from numerics.semidefinite import semidefinite_factor
 from numerics.templates.sde import noise_obstacle
 from theory import ODE, symbols
@@ -99,7 +99,7 @@ def plain(drift, covariance, start, replica, steps, seed):
         factor[:, rank:] = 0
         root = np.empty_like(factor)
         root[pivots - 1] = factor
-        normals = np.array(normal4(seed, 0, replica, k, 0, int(Purpose.NOISE)))[: len(u)]
+        normals = np.array(normal_block(seed, 0, replica, k, 0, int(Purpose.NOISE)))[: len(u)]
         u = u + step * np.array(drift(*u)) + np.sqrt(step) * root @ normals
     return u
 
