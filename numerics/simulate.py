@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 import xarray as xr
 
@@ -27,6 +27,9 @@ from numerics.values import numbers_for
 from theory import SGD, Clock, Equations, Model
 from theory.errors import InvalidRequest
 from theory.identity import content_hash
+
+
+Choice = TypeVar("Choice", bound=StrEnum)
 
 
 class Method(StrEnum):
@@ -120,7 +123,8 @@ def simulate(
     return result
 
 
-def _choice(kind: type[Any], value: Any) -> Any:
-    if value not in tuple(kind):
-        raise InvalidRequest(f"{kind.__name__.lower()}={value!r} is unknown; choose one of {', '.join(kind)}")
+def _choice(kind: type[Choice], value: Any) -> Choice:
+    names = list(kind)
+    if value not in names:
+        raise InvalidRequest(f"{kind.__name__.lower()}={value!r} is unknown; choose one of {', '.join(names)}")
     return kind(value)

@@ -220,7 +220,7 @@ def device_code() -> list[Evidence]:
     from numerics.templates.sgd import sgd_program
 
     scalar = Model((u * s * x - x) ** 2 / 2, [u, s], {x: Normal()})
-    programs = {
+    programs: dict[str, tuple[Model, SGD, dict[str, Expr], dict[Any, float]]] = {
         "direct SGD of an erf unit": (erf_unit(), SGD(c / n), STATISTICS, {c: 1, tau: 1, n: 100}),
         "an ensemble of scalar nets": (scalar, SGD(eta), {"u": u}, {eta: 0.1}),
     }

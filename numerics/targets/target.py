@@ -98,4 +98,4 @@ def backend(target: Target | str) -> Backend:
     if target not in tuple(Target):
         raise InvalidRequest(f"target={target!r} is unknown; the targets are {', '.join(Target)}")
     module: Any = import_module(f"numerics.targets.{Target(target).value}")
-    return module  # type: ignore[no-any-return]  # a module that has the functions of the protocol
+    return module
