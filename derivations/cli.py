@@ -1,4 +1,4 @@
-"""The command line: `sgd-theory derive`, `simulate`, `validate`, `models`.
+"""The command line: `sgd-theory derive`, `simulate`, `validate`, `models`, `bench`, `cache`.
 
 Exit codes: 0, all is well; 1, a prediction and a simulation disagree; 2, what was asked cannot be done, and one
 message on stderr says why; 130, interrupted. `--json` prints data on stdout and nothing else. Nothing heavy is imported
@@ -284,6 +284,63 @@ def models_command(json: AsJson = False, debug: Debug = False) -> None:
     width = max(map(len, found))
     for name, (title, theory) in found.items():
         typer.echo(f"{name:<{width}}  {title}{f' [{theory}]' if theory else ''}")
+
+
+@app.command("bench")
+@_reported
+def bench_command(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Groups of rows to measure; by default all.")
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, metavar="N", help="How often every figure is measured.")] = 7,
+    quick: Annotated[bool, typer.Option("--quick", help="Smaller problems, for a first look.")] = False,
+    json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Measure how fast the engine is, against NumPy, JAX, SciPy and C on this machine. No figure is an error."""
+    from derivations.benchmarks import groups
+    from derivations.benchmarks.timing import Plan, Size
+
+    chosen = groups.select(names or [])
+    from derivations import display
+    from derivations.benchmarks import table
+
+    plan = Plan(repeats, Size.QUICK if quick else Size.FULL)
+    found = table.machine()
+    with display.console(error=True).status("") as status:
+        rows = list(groups.run(chosen, plan, lambda name: status.update(f"{name} ...")))
+    if json:
+        display.write_json(table.payload(rows, plan, found))
+        return
+    display.say(table.heading(found, plan) + "\n")
+    display.console().print(table.table(rows))
+    display.say("\n".join(["", *table.notes(rows), "", table.summary(rows)]))
+
+
+@app.command("cache")
+@_reported
+def cache_command(
+    clear: Annotated[bool, typer.Option("--clear", help="Delete every cached kernel.")] = False,
+    json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Show where compiled kernels are kept and how much they take, or delete them."""
+    from derivations import display
+    from numerics.cache import cache_content, clear_cache
+
+    before = clear_cache() if clear else cache_content()
+    kept = cache_content() if clear else before
+    kernels, files, size = before.kernels - kept.kernels, before.files - kept.files, before.size - kept.size
+    if json:
+        held = {"folder": kept.folder, "kernels": kept.kernels, "files": kept.files, "size": kept.size}
+        removed = {"removed": {"kernels": kernels, "files": files, "size": size}} if clear else {}
+        display.write_json({**held, **removed})
+        return
+    if clear:
+        display.say(f"removed {kernels} kernels, {files} files, {display.bytes_text(size)}")
+    display.say(
+        f"folder   {kept.folder}\nkernels  {kept.kernels}\nfiles    {kept.files}\nsize     {display.bytes_text(kept.size)}"
+    )
 
 
 _PAIR = re.compile(r"\s*(?P<name>[^=]+?)\s*=\s*(?P<value>[^=,]+?)\s*(?:,|$)")

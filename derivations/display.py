@@ -69,6 +69,18 @@ def mark(good: bool | None) -> str:
     return symbol
 
 
+def bytes_text(size: int) -> str:
+    """A number of bytes for a reader.
+
+    >>> bytes_text(999), bytes_text(123456)
+    ('999 bytes', '123.5 kB')
+    """
+    if size < 1000:
+        return f"{size} bytes"
+    unit = next(power for power in range(1, 5) if size < 1000 ** (power + 1) or power == 4)
+    return f"{size / 1000**unit:.1f} {('kB', 'MB', 'GB', 'TB')[unit - 1]}"
+
+
 # ------------------------------------------------------------------------------------------------------- equations
 
 

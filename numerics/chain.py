@@ -89,9 +89,16 @@ def run_chain(
         )
     frame = frame_of(gram, len(moving_vectors(model, algorithm)), dimension)
     program = chain_program(
-        model, algorithm, statistics, values, frame.shape, single=batch == 1, target=target, precision=precision
+        model,
+        algorithm,
+        statistics,
+        values,
+        frame.shape,
+        single=batch == 1,
+        target=Target(target),
+        precision=Precision(precision),
     )
-    out = np.full((steps.size, len(statistics), replicas), np.nan, precision.dtype)
+    out = np.full((steps.size, len(statistics), replicas), np.nan, Precision(precision).dtype)
     stopped = np.full(replicas, -1, dtype=np.int64)
     program.kernel.run(
         replicas,

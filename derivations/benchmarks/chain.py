@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from sympy import Expr
 from derivations.benchmarks.systems import committee, direct, eta, n, vector_start
 from derivations.benchmarks.timing import Plan, Row, Setting, alone, at_least, at_most, compared, interleaved, per_step
 from numerics.chain import run_chain
+from numerics.targets import Target
 from theory import SGD, Model, Normal, Vector, dot
 
 GRAM = np.array([[[1.0, 0.2], [0.2, 1.0]]])
@@ -31,7 +33,7 @@ def rows(plan: Plan) -> Iterator[Row]:
     for name, system, size in (
         ("erf unit", unit, 1000), ("erf unit", unit, large), ("phase retrieval", phase_retrieval(), large),
     ):  # fmt: skip
-        found = interleaved({"ours": per_step(lambda k, s=system, d=size: follow(s, d, k), steps)}, plan.repeats)  # type: ignore[misc]
+        found = interleaved({"ours": per_step(partial(follow, system, size), steps)}, plan.repeats)
         yield alone(
             f"chain-{name.replace(' ', '-')}-{size}",
             f"a step of the chain of an {name}" if name[0] in "aeiou" else f"a step of the chain of {name}",
@@ -64,8 +66,14 @@ def _against_direct(plan: Plan, system: Any, size: int, steps: int) -> Row:
     )
 
 
-def follow(system: tuple[Model, SGD, Mapping[str, Expr]], dimension: int, steps: int, replicas: int = 1) -> Any:
-    """The statistics of the chain after so many steps, (replica, statistic), on one thread."""
+def follow(
+    system: tuple[Model, SGD, Mapping[str, Expr]],
+    dimension: int,
+    steps: int,
+    replicas: int = 1,
+    target: Target = Target.CPU,
+) -> Any:
+    """The statistics of the chain after so many steps, (replica, statistic), on one thread of a CPU."""
     model, algorithm, statistics = system
     out, _ = run_chain(
         model,
@@ -79,5 +87,6 @@ def follow(system: tuple[Model, SGD, Mapping[str, Expr]], dimension: int, steps:
         replicas=replicas,
         seed=1,
         threads=1,
+        target=target,
     )
     return out[:, -1]

@@ -20,7 +20,9 @@ def prepare(settings: dict[str, Any]) -> Callable[[], list[list[float]]]:
     start, teachers = (np.array(settings[key], dtype=np.float32) for key in ("start", "teachers"))
     random = np.random.Generator(np.random.SFC64(1))
     x = np.empty((replicas, size), np.float32)
-    rate, half_root, slope = (np.float32(value) for value in (settings["rate"] / size, np.sqrt(0.5), np.sqrt(2 / np.pi)))
+    rate, half_root, slope = (
+        np.float32(value) for value in (settings["rate"] / size, np.sqrt(0.5), np.sqrt(2 / np.pi))
+    )
 
     def run() -> list[list[float]]:
         w = np.repeat(start[np.newaxis], replicas, axis=0)  # (replica, unit, entry)

@@ -12,15 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import sympy
 
 from derivations.benchmarks import peer
 from derivations.benchmarks.timing import NotRun, Plan, Row, Sample, Setting, alone, at_most, missing
 from numerics.kernel import Argument, Kernel
 from numerics.targets import Target
-from numerics.templates.arrays import array_function
 from numerics.templates.trajectory import trajectory_kernel
-from theory.vectors import symbols
 
 STATEMENTS = 1600
 STATE = 16
@@ -45,7 +42,7 @@ def rows(plan: Plan) -> Iterator[Row]:
                 path = Path(folder) / f"{name}.kernel"
                 path.write_bytes(pickle.dumps(kernels[Target.CUDA if name == "ptx" else Target.CPU]))
                 try:
-                    settings = {"kernel": str(path), "statements": count}
+                    settings = {"kernel": str(path)}
                     answer = peer.once("compilation", settings, {"XDG_CACHE_HOME": folder})
                     times[name].append(answer["seconds"])
                 except NotRun as reason:
@@ -60,24 +57,27 @@ def rows(plan: Plan) -> Iterator[Row]:
 
 
 def large_kernel(statements: int, target: Target) -> Kernel:
-    """A program that evaluates so many different expressions of its state, as derivatives of a network do."""
-    state = symbols(f"x0:{STATE}")
-    outputs = [
-        (state[k % STATE] * state[(7 * k + 1) % STATE] + state[(3 * k + 2) % STATE] ** 2) * sympy.Rational(k + 1, 7)
-        - state[(k // STATE) % STATE]
-        for k in range(statements)
-    ]
-    rates = array_function("rates", outputs, list(state), [], target=target)
-    arguments = [
-        Argument("points", dimensions=2),
-        Argument("results", dimensions=2, written=True),
-    ]
+    """A program that evaluates a function of so many statements, such as the printer makes of derivatives of a network."""
     return trajectory_kernel(
-        functions=rates.functions,
-        arguments=arguments,
-        body=["point = points[index]", "out = results[index]", rates.call("point", "out")],
+        functions=[large_function(statements)],
+        arguments=[Argument("points", dimensions=2), Argument("results", dimensions=2, written=True)],
+        body=["large(points[index], results[index])"],
         target=target,
     )
+
+
+def large_function(statements: int) -> str:
+    """Temporaries, each made of earlier ones and all of them needed; one in sixteen is a hyperbolic tangent."""
+    lines = [f"x{k} = point[{k}]" for k in range(STATE)]
+    names = [f"x{k}" for k in range(STATE)]
+    for k in range(statements):
+        far, farther = names[-2 - 7 * k % (STATE - 2)], names[-2 - 5 * k % (STATE - 2)]
+        value = f"0.5*{names[-1]}*{far} + 0.25*{farther}"
+        lines.append(f"t{k} = math.tanh({value})" if k % 16 == 0 else f"t{k} = {value}")
+        names.append(f"t{k}")
+    lines += [f"out[{k}] = {name}" for k, name in enumerate(names[-STATE:])]
+    body = "\n".join(f"    {line}" for line in lines)
+    return f'@emitted("float64")\ndef large(point, out):\n{body}\n'
 
 
 def trivial_kernel(target: Target) -> Kernel:
@@ -94,7 +94,7 @@ def main() -> None:
     """What the process of its own does: load a kernel that this package pickled, and compile it."""
     settings: dict[str, Any] = json.loads(sys.argv[1])
     kernel: Kernel = pickle.loads(Path(settings["kernel"]).read_bytes())
-    trivial, out = trivial_kernel(kernel.target), np.empty((1, settings["statements"]))
+    trivial, out = trivial_kernel(kernel.target), np.empty((1, STATE))
     cuda = kernel.target is Target.CUDA
     # numba's own beginnings come first, whatever the kernel
     trivial.ptx() if cuda else trivial.run(1, out, threads=1)

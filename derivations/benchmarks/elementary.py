@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,14 +25,12 @@ def rows(plan: Plan) -> Iterator[Row]:
             fast = getattr(elementary, precision.suffixed(f"fast_{name}"))
             arguments = np.linspace(-4, 4, count).astype(precision.dtype)
             out = np.empty_like(arguments)
-            ours, theirs = loop(fast), loop(slow)
-            found = interleaved(
-                {
-                    "ours": timed(lambda f=ours, a=arguments, o=out: f(a, o, calls), count * calls),  # type: ignore[misc]
-                    "libm": timed(lambda f=theirs, a=arguments, o=out: f(a, o, calls), count * calls),  # type: ignore[misc]
-                },
-                plan.repeats,
-            )
+            sides = {"ours": fast, "libm": slow}
+            tasks = {
+                side: timed(partial(loop(function), arguments, out, calls), count * calls)
+                for side, function in sides.items()
+            }
+            found = interleaved(tasks, plan.repeats)
             yield compared(
                 f"elementary-{name}-{precision}",
                 f"{name} of an array",
@@ -53,4 +52,4 @@ def loop(function: Callable[..., Any]) -> Callable[..., None]:
             for i in range(arguments.size):
                 out[i] = function(arguments[i])
 
-    return apply  # type: ignore[no-any-return]
+    return apply

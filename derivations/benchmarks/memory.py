@@ -1,10 +1,11 @@
-"""The peak of resident memory of direct SGD, each curve in a process of its own."""
+"""The peak of resident memory of direct SGD, in a process of its own."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,44 +17,51 @@ LINEAR, CONSTANT = about(1.0, 0.1), about(0.0, 0.05)
 
 
 def rows(plan: Plan) -> Iterator[Row]:
-    """Against replicas x vectors x dimension, each replica with a start of its own; and against steps."""
-    size = plan.pick(4096, 4096, 1024)
-    counts = [plan.pick(256, 128, 256) * factor for factor in (1, 2, 4, 8)]
-    yield _row(
-        "memory-size",
-        "exponent of the memory of direct SGD against R x K x n",
-        {"n": size, "replicas": counts, "steps": [2] * len(counts)},
-        [count * UNITS * size for count in counts],
-        LINEAR,
-        above=True,
-    )
+    """Against steps; and against replicas x vectors x dimension, each replica with a start of its own."""
     lengths = [plan.pick(500, 200, 10) * factor for factor in (1, 4, 16, 64)]
+    counts = [plan.pick(256, 128, 512) * factor for factor in (1, 2, 4, 8)]
+    size = plan.pick(4096, 4096, 512)
+    whats = {
+        "memory-steps": "exponent of the memory of direct SGD against steps",
+        "memory-size": "exponent of the memory of direct SGD against R x K x n",
+    }
+    try:
+        answer = peer.once("memory", {"n": size, "steps": lengths, "replicas": counts})
+    except NotRun as reason:
+        yield from (missing(name, what, reason) for name, what in whats.items())
+        return
+    at = {"n": size, "K": UNITS}
+    note = f"{answer['steps'][-1] / 2**20:.0f} MiB at the largest"
     yield _row(
-        "memory-steps",
-        "exponent of the memory of direct SGD against steps",
-        {"n": 256, "replicas": [4] * len(lengths), "steps": lengths},
-        lengths,
-        CONSTANT,
-        above=False,
+        "memory-steps", whats, {**at, "replicas": 2, "steps": lengths[-1]}, lengths, answer["steps"], CONSTANT, note
     )
+    numbers = [count * UNITS * size for count in counts]
+    above = [peak - answer["steps"][-1] for peak in answer["replicas"]]
+    if min(above) <= 0:
+        yield missing(
+            "memory-size", whats["memory-size"], "the runs are too small to show above what the process holds"
+        )
+        return
+    note = f"{above[-1] / numbers[-1]:.1f} bytes a number at the largest"
+    yield _row("memory-size", whats, {**at, "replicas": counts[-1], "steps": 2}, numbers, above, LINEAR, note)
 
 
-def _row(name: str, what: str, settings: dict[str, Any], sizes: list[int], required: Requirement, *, above: bool) -> Row:
-    """The row of an exponent: of the memory above that of a small run, or of the whole."""
+def _row(
+    name: str,
+    whats: Mapping[str, str],
+    largest: Mapping[str, float],
+    sizes: Sequence[float],
+    peaks: Sequence[float],
+    required: Requirement,
+    note: str,
+) -> Row:
+    """The row of the exponent p of memory ~ size^p."""
     from numerics import fit_exponent
 
-    try:
-        answer = peer.once("memory", settings)
-    except NotRun as reason:
-        return missing(name, what, reason, required=required)
-    peaks = [peak - answer["base"] if above else peak for peak in answer["peaks"]]
-    if min(peaks) <= 0:
-        return missing(name, what, "the runs are too small to show above what the process holds", required=required)
     fit = fit_exponent(sizes, peaks)
-    listed = f"{peaks[-1] / sizes[-1]:.1f} bytes a number" if above else f"{peaks[-1] / 2**20:.0f} MiB"
-    largest = {"n": settings["n"], "K": UNITS, "replicas": settings["replicas"][-1], "steps": settings["steps"][-1]}
-    note = f"± {fit.standard_error:.2g}; at the largest {listed}"
-    return Row(name, what, setting=Setting(largest, "float32"), ours=fit.exponent, required=required, repeats=1, spread=0.0, note=note)
+    setting = Setting(largest, "float32")
+    note = f"± {fit.standard_error:.2g}; {note}"
+    return Row(name, whats[name], setting=setting, ours=fit.exponent, required=required, repeats=1, note=note)
 
 
 def peak_memory() -> int:
@@ -77,15 +85,16 @@ def main() -> None:
 
     settings: dict[str, Any] = json.loads(sys.argv[1])
     size = settings["n"]
-    def run(replicas: int, steps: int) -> None:
-        direct(committee(UNITS), vector_start(UNITS, 2, size, replicas), size)(steps, replicas=replicas)
-
-    run(2, 2)
-    base, peaks = peak_memory(), []
-    for replicas, steps in zip(settings["replicas"], settings["steps"], strict=True):
-        run(replicas, steps)
-        peaks.append(peak_memory())
-    sys.stdout.write(json.dumps({"base": base, "peaks": peaks}) + "\n")
+    program = direct(committee(UNITS), vector_start(UNITS, 2, size), size)
+    peaks: dict[str, list[int]] = {"steps": [], "replicas": []}
+    for steps in settings["steps"]:
+        program(steps, replicas=2)
+        peaks["steps"].append(peak_memory())
+    for replicas in settings["replicas"]:
+        own = replace(program, start=vector_start(UNITS, 2, size, replicas))
+        own(2, replicas=replicas)
+        peaks["replicas"].append(peak_memory())
+    sys.stdout.write(json.dumps(peaks) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Other tools in a process of their own, on one core and one thread, that takes turns with this one.
 
-    parent                                  child: python -m derivations.benchmarks.MODULE SETTINGS
-    starts it, waits                        prepares, runs once; prints what it found
-    asks for a run                          runs; prints the processor time it took
+parent                                  child: python -m derivations.benchmarks.MODULE SETTINGS
+starts it, waits                        prepares, runs once; prints what it found
+asks for a run                          runs; prints the processor time it took ("elapsed": the elapsed time)
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 import time
@@ -43,31 +45,49 @@ class Peer:
     Raises `NotRun` if the child ends.
     """
 
-    def __init__(self, module: str, settings: Mapping[str, Any], units: float = 1.0) -> None:
+    def __init__(
+        self,
+        module: str,
+        settings: Mapping[str, Any],
+        units: float = 1.0,
+        environment: Mapping[str, str] = ONE_THREAD,
+    ) -> None:
         self.units = units
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(
-            _command(module, settings), stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=_environment(ONE_THREAD)
+            _command(module, settings), stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=_environment(environment)
         )
         try:
             answer = self._answer()
         except BaseException:
             self._process.kill()
             raise
+        self._signal("SIGSTOP")
         self.first_seconds: float = answer["first_seconds"]
         self.found: Any = answer["found"]
 
     def __call__(self) -> float:
         if self._process.stdin is None or self._process.poll() is not None:
             raise self._ended()
+        self._signal("SIGCONT")
         self._process.stdin.write("run\n")
         self._process.stdin.flush()
-        return float(self._answer()["seconds"]) / self.units
+        seconds = float(self._answer()["seconds"])
+        self._signal(
+            "SIGSTOP"
+        )  # its threads may go on waiting for work in a loop, which takes time from the other sides
+        return seconds / self.units
+
+    def _signal(self, name: str) -> None:
+        if hasattr(signal, name):
+            self._process.send_signal(getattr(signal, name))
 
     def __enter__(self) -> Peer:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._process.kill()
         self._process.communicate()
 
@@ -80,8 +100,7 @@ class Peer:
 
     def _ended(self) -> NotRun:
         _, errors = self._process.communicate()
-        lines = errors.strip().splitlines()
-        return NotRun(f"its process ended: {lines[-1] if lines else 'without a message'}")
+        return NotRun(f"its process ended: {_message(errors)}")
 
 
 def once(module: str, settings: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -91,10 +110,16 @@ def once(module: str, settings: Mapping[str, Any], environment: Mapping[str, str
     )
     lines = done.stdout.strip().splitlines()
     if done.returncode or not lines:
-        errors = done.stderr.strip().splitlines()
-        raise NotRun(f"its process ended: {errors[-1] if errors else 'without a message'}")
+        raise NotRun(f"its process ended: {_message(done.stderr)}")
     answer: dict[str, Any] = json.loads(lines[-1])
     return answer
+
+
+def _message(errors: str) -> str:
+    """The line of a traceback that says what happened."""
+    lines = errors.strip().splitlines()
+    named = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Exit)\b", line)]
+    return (named or lines or ["without a message"])[-1]
 
 
 def _command(module: str, settings: Mapping[str, Any]) -> list[str]:
@@ -111,14 +136,16 @@ def serve(prepare: Callable[[dict[str, Any]], Callable[[], Any]]) -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     out, sys.stdout = sys.stdout, sys.stderr  # what libraries print is no answer
+    settings: dict[str, Any] = json.loads(sys.argv[1])
+    now = time.perf_counter if settings.get("elapsed") else time.process_time
     began = time.perf_counter()
-    run = prepare(json.loads(sys.argv[1]))
+    run = prepare(settings)
     found = run()
     _tell(out, {"first_seconds": time.perf_counter() - began, "found": found})
     for _ in sys.stdin:
-        start = time.process_time()
+        start = now()
         run()
-        _tell(out, {"seconds": time.process_time() - start})
+        _tell(out, {"seconds": now() - start})
 
 
 def _tell(out: Any, answer: Mapping[str, Any]) -> None:

@@ -55,9 +55,7 @@ class Direct:
     def __call__(self, steps: int, *, replicas: int = 1, threads: int = 1, seed: int = 1) -> NDArray[Any]:
         """The statistics of every replica after so many steps, shape (replica, statistic)."""
         record = np.array([0, steps], dtype=np.int64)
-        out, _ = run_direct(
-            self.program, self.run, self.start, record, replicas=replicas, seed=seed, threads=threads
-        )
+        out, _ = run_direct(self.program, self.run, self.start, record, replicas=replicas, seed=seed, threads=threads)
         return np.asarray(out[:, -1])
 
 

@@ -70,9 +70,14 @@ class Sample:
         quarters = statistics.quantiles(self.seconds, n=4, method="inclusive")
         return (quarters[2] - quarters[0]) / abs(self.median)
 
+    @property
+    def too_short(self) -> bool:
+        """Whether a typical round took no time that the clock can tell."""
+        return self.median <= 0
+
     def over(self, other: Sample) -> float:
         """The median over rounds of this side's time over the other's, both measured in the same round."""
-        return statistics.median(a / b for a, b in zip(self.seconds, other.seconds, strict=True))
+        return statistics.median(a / b for a, b in zip(self.seconds, other.seconds, strict=True) if b)
 
 
 def clock(threads: int) -> Callable[[], float]:
@@ -223,6 +228,7 @@ class Row:
         return None if self.required is None or self.figure is None else self.required.met(self.figure)
 
 
+TOO_SHORT = "the work is too short to be told from the noise of the clock"
 SECONDS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 
 
@@ -239,6 +245,8 @@ def compared(
     note: str = "",
 ) -> Row:
     """The row of two sides measured together; `unit` of time."""
+    if ours.too_short or peer.too_short:
+        return missing(name, what, TOO_SHORT, peer_name=peer_name, required=required)
     above = required is not None and required.direction is Direction.AT_MOST
     return Row(
         name,
@@ -268,6 +276,8 @@ def alone(
     note: str = "",
 ) -> Row:
     """The row of a time without a peer; `required` is about it, in `unit`."""
+    if ours.too_short:
+        return missing(name, what, TOO_SHORT, required=required)
     return Row(
         name,
         what,
@@ -282,8 +292,6 @@ def alone(
     )
 
 
-def missing(
-    name: str, what: str, reason: object, *, peer_name: str = "", required: Requirement | None = None
-) -> Row:
+def missing(name: str, what: str, reason: object, *, peer_name: str = "", required: Requirement | None = None) -> Row:
     """The row of what could not be measured."""
     return Row(name, what, peer_name=peer_name, required=required, not_run=" ".join(str(reason).split()))

@@ -52,7 +52,7 @@ def _frame(_: Any) -> Any:
     return types.none(), generate
 
 
-_aligned_stack: Any = (lambda: None) if getattr(config, "DISABLE_JIT", False) else intrinsic(_frame)
+aligned_stack: Any = (lambda: None) if getattr(config, "DISABLE_JIT", False) else intrinsic(_frame)
 
 
 @_template
@@ -101,28 +101,28 @@ def fill_normals(out: Any, seed: Any, stream: Any, replica: Any, step: Any, purp
     >>> bool((short == long[:3]).all())
     True
     """
-    _aligned_stack()
+    aligned_stack()
     _fill(out, normal_block, seed, stream, replica, step, purpose)
 
 
 @compiled
 def fill_uniforms(out: Any, seed: Any, stream: Any, replica: Any, step: Any, purpose: Any) -> None:
     """Fill the one-dimensional array `out` with independent uniforms in (0, 1]."""
-    _aligned_stack()
+    aligned_stack()
     _fill(out, uniform_block, seed, stream, replica, step, purpose)
 
 
 @compiled
 def fill_exponentials(out: Any, seed: Any, stream: Any, replica: Any, step: Any, purpose: Any) -> None:
     """Fill the one-dimensional array `out` with independent exponentials of mean one."""
-    _aligned_stack()
+    aligned_stack()
     _fill(out, exponential_block, seed, stream, replica, step, purpose)
 
 
 @compiled
 def fill_signs(out: Any, seed: Any, stream: Any, replica: Any, step: Any, purpose: Any) -> None:
     """Fill the one-dimensional array `out` with independent signs +1 and -1, one random bit each."""
-    _aligned_stack()
+    aligned_stack()
     _fill_signs(out, sign_of, seed, stream, replica, step, purpose)
 
 
@@ -138,26 +138,26 @@ def fill_normals32(out: Any, seed: Any, stream: Any, replica: Any, step: Any, pu
     >>> bool(abs(out.mean()) < 0.2)
     True
     """
-    _aligned_stack()
+    aligned_stack()
     _fill(out, normal_block32, seed, stream, replica, step, purpose)
 
 
 @compiled
 def fill_uniforms32(out: Any, seed: Any, stream: Any, replica: Any, step: Any, purpose: Any) -> None:
     """Fill the one-dimensional float32 array `out` with the uniforms of `fill_uniforms`, to float32 rounding."""
-    _aligned_stack()
+    aligned_stack()
     _fill(out, uniform_block32, seed, stream, replica, step, purpose)
 
 
 @compiled
 def fill_exponentials32(out: Any, seed: Any, stream: Any, replica: Any, step: Any, purpose: Any) -> None:
     """Fill the one-dimensional float32 array `out` with the exponentials of `fill_exponentials`, to float32 rounding."""
-    _aligned_stack()
+    aligned_stack()
     _fill(out, exponential_block32, seed, stream, replica, step, purpose)
 
 
 @compiled
 def fill_signs32(out: Any, seed: Any, stream: Any, replica: Any, step: Any, purpose: Any) -> None:
     """Fill the one-dimensional float32 array `out` with the signs of `fill_signs`."""
-    _aligned_stack()
+    aligned_stack()
     _fill_signs(out, sign_of32, seed, stream, replica, step, purpose)

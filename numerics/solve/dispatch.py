@@ -10,6 +10,7 @@ import xarray as xr
 
 from numerics.precision import Precision
 from numerics.solve.ensemble import varies
+from numerics.solve.maps import iterate_random_map, solve_map_ensemble
 from numerics.solve.methods import DormandPrince, DormandPrince853, Method, PathMethod, RungeKutta4, SmallNoise
 from numerics.solve.ode import solve_ode, solve_small_noise
 from numerics.solve.paths import solve_paths
@@ -39,7 +40,7 @@ def solve(
 
     Parameters
     ----------
-    equations : an `ODE`, an `SDE`, a `Recurrence` or a `MomentRecurrence` (these two are iterated).
+    equations : an `ODE`, an `SDE`; a `Recurrence` or a `MomentRecurrence`, which are iterated; a `RandomMap`, which is run.
     start : the state at time 0: statistics by name; for moments, parameters or inner products, numbers or laws.
     until : last time, in units of the clock of the equations.  times : output times, by default 41 equally spaced ones.
     at : a number for every symbol of the equations.
@@ -47,16 +48,16 @@ def solve(
         double precision), `DormandPrince` (the default otherwise), `RungeKutta4`, `Stiff`; for an SDE `SmallNoise` (the default: mean
         and covariance), `EulerMaruyama`, `Milstein` (paths).
     target, precision : where and in which format generated programs run.
-    replicas, seed : random paths of an SDE (64 by default), and the seed of all their randomness; same seed, same bits.
+    replicas, seed : random paths of an SDE or runs of a random map (64 by default), and the seed of all their randomness; same seed, same bits.
     threads : worker threads on the CPU; the result does not depend on it.
 
-    *Ensembles.* Values of `start` or `at` of an ODE, or of an SDE followed by paths, may be one-dimensional arrays of one length:
+    *Ensembles.* Values of `start` or `at` of an ODE, of a recurrence, or of an SDE followed by paths, may be one-dimensional arrays of one length:
     trajectory k takes entry k of each. The result then has a dimension `trajectory`, the varied values as coordinates (`NAME` for a
     symbol, `NAME_start` for a start), and coordinates `failed`, `failed_at` and `failure`: a trajectory that cannot go on is NaN from then
     on and counted, where a single one raises an error.
 
-    *Paths* have a dimension `replica` and variables `diverged`, `diverged_step`, as those of `simulate`, and `clamped_steps`; `compare`
-    takes them in the place of a simulation.
+    *Paths and runs* have a dimension `replica` and variables `diverged`, `diverged_step`, as those of `simulate` (paths also
+    `clamped_steps`); `compare` takes them in the place of a simulation. Starts of a random map may be laws.
 
     Equations with quadratures also get variables `NAME_error`: the difference to the solution with half the nodes.
     Raises `MissingValue`, `UnknownValue`, `ValuesError`, `StartUnderdetermined`, `TargetUnavailable`, and `InvalidRequest` for
@@ -70,20 +71,13 @@ def solve(
     """
     machine = _machine(target, precision, threads)
     at = at or {}
+    varied = any(varies(value) for value in [*at.values(), *start.values()])
     if isinstance(equations, Recurrence):
-        _refuse_options(equations, method, machine, replicas)
-        if isinstance(equations, MomentRecurrence):
-            return solve_moments(equations, at, start, until, times)
-        if isinstance(equations, RandomMap):
-            raise InvalidRequest(
-                "a RandomMap is random: simulate runs it; moments(model, algorithm) gives equations for its moments"
-            )
-        return solve_recurrence(equations, at, start, until, times)
+        return _solve_map(equations, at, start, until, times, method, machine, replicas, seed, varied)
     if not isinstance(equations, ODE):
         raise InvalidRequest(
             f"solve has no method for {type(equations).__name__}; it takes ODE, SDE, Recurrence, MomentRecurrence"
         )
-    varied = any(varies(value) for value in [*at.values(), *start.values()])
     chosen = _method(equations, method, machine, varied)
     _refuse_options(equations, chosen, machine, replicas, varied)
     _check_randomness(replicas, seed)
@@ -97,6 +91,40 @@ def solve(
     if isinstance(chosen, (RungeKutta4, DormandPrince)):
         return solve_trajectories(equations, at, start, until, times, chosen, machine)
     return solve_ode(equations, at, start, until, times, chosen)
+
+
+def _solve_map(
+    equations: Recurrence,
+    at: Mapping[Any, Any],
+    start: Mapping[Any, Any],
+    until: Any,
+    times: Any,
+    method: Method | None,
+    machine: Machine,
+    replicas: Any,
+    seed: Any,
+    varied: bool,
+) -> xr.Dataset:
+    """A recurrence: moments by their matrix, a random map by runs, an ensemble by a generated program."""
+    generated = not isinstance(equations, MomentRecurrence)
+    random = isinstance(equations, RandomMap)
+    plain = not varied and machine.target == Target.CPU and machine.precision == Precision.FLOAT64
+    if not generated or method is not None or (replicas is not None and not random):
+        _refuse_options(equations, method, machine, replicas, varied)
+    if isinstance(equations, MomentRecurrence):
+        return solve_moments(equations, at, start, until, times)
+    where: dict[str, Any] = {
+        "target": machine.target,
+        "precision": machine.precision,
+        "threads": machine.threads,
+        "times": times,
+    }
+    if random:
+        count = 64 if replicas is None else replicas
+        return iterate_random_map(equations, start=start, until=until, at=at, replicas=count, seed=seed, **where)
+    if plain:
+        return solve_recurrence(equations, at, start, until, times)
+    return solve_map_ensemble(equations, start=start, until=until, at=at, **where)
 
 
 def _machine(target: Any, precision: Any, threads: Any) -> Machine:

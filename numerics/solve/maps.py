@@ -25,7 +25,8 @@ from numerics.solve.replicas import (
 )
 from numerics.solve.request import attributes, output_times
 from numerics.targets import Target
-from numerics.templates.maps import check_map, draws_of, map_program
+from numerics.templates.map_draws import draws_of
+from numerics.templates.maps import check_map, map_program
 from theory import Clock, Recurrence
 from theory.errors import DuplicateName, InvalidRequest, ValuesError
 from theory.laws.law import Law

@@ -13,7 +13,7 @@ from sympy import Expr
 from numerics.law_draws import draw_law, scalar_law
 from numerics.precision import Precision
 from numerics.targets import Target, backend
-from numerics.templates.maps import draws_of
+from numerics.templates.map_draws import draws_of
 from numerics.values import numbers_for
 from theory import Equations, Recurrence
 from theory.errors import InvalidRequest, MissingValue, UnknownValue, ValuesError

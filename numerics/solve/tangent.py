@@ -16,7 +16,7 @@ from numerics.random import Purpose
 from numerics.solve.replicas import check_laws, check_machine, replica_start, symbols_of, values_of
 from numerics.targets import Target
 from numerics.templates.lyapunov import lyapunov_program
-from numerics.templates.maps import draws_of
+from numerics.templates.map_draws import draws_of
 from numerics.templates.tangent import TangentCode, tangent_code
 from theory import Recurrence
 from theory.errors import InvalidRequest, ValuesError

@@ -17,6 +17,7 @@ from numerics.targets.replica import (
     assigned_names,
     free_names,
     indented,
+    walk,
 )
 
 FILLS = {
@@ -53,8 +54,13 @@ def replicas(name: str, decorator: str, inner: str, arguments: Sequence[str], pr
 
 
 def _vectors(program: ReplicaProgram) -> list[str]:
-    """Lines that make the rows and the random vectors: pieces of one array, each at the beginning of a cache line."""
-    names = [*program.rows, *program.drawn]
+    """Lines that make the rows, the random vectors and copies of the signals that passes read.
+
+    They are pieces of one array, each at the beginning of a cache line: where a vector instruction straddles two of them, it
+    takes twice as long.
+    """
+    copied = _copied(program)
+    names = [*program.rows, *program.drawn, *copied]
     if not names:
         return []
     lines = [
@@ -68,7 +74,15 @@ def _vectors(program: ReplicaProgram) -> list[str]:
         drawn = program.drawn.get(name)
         lines.append(f"row_{name} = vectors[place : place + {'drawn_size' if drawn and drawn.entries.block else 'n'}]")
         lines.append("place += stride")
+    for name in copied:
+        lines += ["for i in range(n):", f"    row_{name}[i] = {program.arrays[name]}[i]"]
     return lines
+
+
+def _copied(program: ReplicaProgram) -> list[str]:
+    """The signals that passes read: the same for every replica, so they are copied once."""
+    read = {name for operation in walk(program.operations) if isinstance(operation, Pass) for name in operation.names}
+    return [name for name in program.signals if name in read]
 
 
 def parts(operation: Pass) -> list[Pass]:
@@ -107,7 +121,7 @@ def _lines_for(wanted: Iterable[str], lines: Sequence[str]) -> tuple[str, ...]:
 
 class _Speller:
     def __init__(self, decorator: str, program: ReplicaProgram) -> None:
-        self.decorator, self.program = decorator, program
+        self.decorator, self.program, self.copied = decorator, program, _copied(program)
         self.functions: list[str] = []
 
     def spelled(self, operations: Iterable[Operation]) -> list[str]:
@@ -128,7 +142,7 @@ class _Speller:
 
     def _array(self, name: str) -> str | None:
         """The expression of the array whose entries a pass calls by `name`."""
-        if name in self.program.rows or name in self.program.drawn:
+        if name in self.program.rows or name in self.program.drawn or name in self.copied:
             return f"row_{name}"
         return self.program.arrays.get(name)
 

@@ -42,8 +42,7 @@ class ChainProgram:
     `kernel` takes seed, hyper, settings, batch, degrees, start (vector, coordinate, replica), scalar_start (scalar, replica), fixed
     (vector, coordinate), `tables`, record, out (time, statistic, replica) and stopped, see `numerics.chain`.
     `hyperparameters` lists the symbols of `hyper`, `variances` those of the data vectors whose deviations follow the settings.
-    `centres` names the tables that hold coefficients of the fixed vectors, to be given as coordinates. `radii` : draw indices
-    per sample.
+    `centres` names the tables that hold coefficients of the fixed vectors, to be given as coordinates.
     """
 
     kernel: Kernel
@@ -51,7 +50,6 @@ class ChainProgram:
     variances: tuple[Expr, ...]
     tables: Mapping[str, NDArray[Any]]
     centres: frozenset[str]
-    radii: int
 
 
 def chain_program(
@@ -249,7 +247,6 @@ class _Builder:
             variances=tuple(state.gaussians[z] for z in self.gradient.deviations),
             tables={**sample.tables, **sample.thresholds},
             centres=frozenset(entries.table for entries in sample.entries.values()),
-            radii=self.gradient.radii,
         )
 
     def _arguments(self) -> list[Argument]:

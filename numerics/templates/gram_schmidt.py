@@ -36,8 +36,9 @@ class Rows:
     """The rows that hold a quantity, by the first.
 
     `coefficients`, `sizes` : of the tangent program, of this step. `old`, `new` : the vector at work, before and after. `scale`, `power`
-    : of the vector at work. `doubt` : NaN as soon as a number is not finite. `vectors` : the k tangent vectors of d rows each. Of each
-    vector: `product` and `bound`, see the module's text; `faint`, `vanished`, how often it was so.
+    , `bound` : of the
+    vector at work. `doubt` : NaN as soon as a number is not finite. `vectors` : the k tangent vectors of d rows each. Of each vector:
+    `product`, see the module's text; `bounds`, kept from step to step; `faint`, `vanished`, how often it was so.
     """
 
     coefficients: int
@@ -46,10 +47,11 @@ class Rows:
     new: int
     scale: int
     power: int
+    bound: int
     doubt: int
     vectors: int
     product: int
-    bound: int
+    bounds: int
     faint: int
     vanished: int
 
@@ -65,24 +67,31 @@ class TangentVectors:
 
     def advanced(self) -> list[str]:
         """The step of all vectors."""
-        count, rows = str(self.count), self.rows
+
+        def column(j: str) -> str:
+            return f"column = {self.lanes.rows(j, self.size)}"
+
+        def at_once(j: str) -> list[str]:
+            fetched = self._copied(self.rows.old, self.rows.vectors)
+            return [column(j), *fetched, *self.lanes.over([*self._image(), *self._scaled()]), *self._orthonormalised(j)]
 
         def moved(j: str) -> list[str]:
-            return [f"column = {self.lanes.rows(j, self.size)}", *self._image(j)]
+            fetched = [*self._copied(self.rows.old, self.rows.vectors), *self._bound(j, load=True)]
+            kept = [*self._copied(self.rows.vectors, self.rows.new), *self._bound(j, load=False)]
+            return [column(j), *fetched, *self.lanes.over(self._image()), *kept]
+
+        def later(j: str) -> list[str]:
+            fetched = [*self._copied(self.rows.new, self.rows.vectors), *self._bound(j, load=True)]
+            reset = self.lanes.over([f"{self._at(self.rows.bounds, j)} = real(0.0)"])
+            return [column(j), *fetched, *self.lanes.over(self._scaled()), *self._orthonormalised(j), *reset]
 
         if self.every == 1:
-            return self.lanes.repeated("j", count, lambda j: [*moved(j), *self._orthonormalised(j)])
-        kept = self.lanes.repeated("j", count, lambda j: [*moved(j), *self._copied(rows.vectors, rows.new)])
-        normal = self.lanes.repeated(
-            "j",
-            count,
-            lambda j: [
-                f"column = {self.lanes.rows(j, self.size)}",
-                *self._copied(rows.new, rows.vectors),
-                *self._orthonormalised(j),
-            ],
-        )
-        return [*kept, f"if (step + 1) % {self.every} == 0 or step + 1 == last_step:", *indented(normal)]
+            return self.lanes.repeated("j", str(self.count), at_once)
+        return [
+            *self.lanes.repeated("j", str(self.count), moved),
+            f"if (step + 1) % {self.every} == 0 or step + 1 == last_step:",
+            *indented(self.lanes.repeated("j", str(self.count), later)),
+        ]
 
     def _at(self, row: int, vector: str) -> str:
         """The place of the number that belongs to a vector."""
@@ -98,24 +107,25 @@ class TangentVectors:
         pairs = zip(self._entries(to), self._entries(source), strict=True)
         return self.lanes.parts((), [f"{target} = {value}" for target, value in pairs])
 
-    def _image(self, j: str) -> list[str]:
+    def _bound(self, j: str, *, load: bool) -> list[str]:
+        """The bound of a vector, to or from the row of the vector at work."""
+        here, kept = self.lanes.at(self.rows.bound), self._at(self.rows.bounds, j)
+        return self.lanes.over([f"{here} = {kept}" if load else f"{kept} = {here}"])
+
+    def _image(self) -> list[str]:
         """Rows `new` = J q_j, and the bound of its terms."""
-        rows, sizes = self.rows, [self.lanes.at(self.rows.sizes + i) for i in range(self.size)]
-        lines = [f"q_{i} = {place}" for i, place in enumerate(self._entries(rows.old))]
+        sizes = [self.lanes.at(self.rows.sizes + i) for i in range(self.size)]
+        lines = [f"q_{i} = {place}" for i, place in enumerate(self._entries(self.rows.old))]
         lines += [f"shared_{n} = {self._sum(terms)}" for n, terms in enumerate(self.tangent.temporaries)]
-        images = zip(self._entries(rows.new), self.tangent.results, strict=True)
+        images = zip(self._entries(self.rows.new), self.tangent.results, strict=True)
         lines += [f"{place} = {self._sum(terms)}" for place, terms in images]
-        here = " + ".join(f"{place} * abs(q_{i})" for i, place in enumerate(sizes))
-        bound, scale = self._at(rows.bound, j), self.lanes.at(rows.scale)
-        if self.every > 1:  # noise of earlier steps grows with them: at most by the largest size
-            lines += [f"largest = {sizes[0]}", *(f"largest = max(largest, {place})" for place in sizes[1:])]
-            here += f" + largest * {bound}"
-        lines.append(f"{scale} = {here}")
-        return [
-            *self._copied(rows.old, rows.vectors),
-            *self.lanes.over(lines),
-            *self.lanes.over([f"{bound} = {scale}"]),
-        ]
+        terms = " + ".join(f"{place} * abs(q_{i})" for i, place in enumerate(sizes))
+        bound = self.lanes.at(self.rows.bound)
+        if self.every == 1:
+            return [*lines, f"{bound} = {terms}"]
+        # noise of earlier steps grows with them: at most by the largest size
+        largest = [f"largest = {sizes[0]}", *(f"largest = max(largest, {place})" for place in sizes[1:])]
+        return [*lines, *largest, f"{bound} = {terms} + largest * {bound}"]
 
     def _sum(self, terms: Sequence[Term]) -> str:
         text = ""
@@ -130,34 +140,34 @@ class TangentVectors:
         return f"-{text[3:]}" if text.startswith(" - ") else text[3:]
 
     def _orthonormalised(self, j: str) -> list[str]:
-        """The column at work from rows `new`; the product of norms, losses and doubts."""
+        """The column at work from rows `new`, which are scaled; the product of norms, counts and doubts."""
         scale = self.lanes.at(self.rows.scale)
-        pairs = zip(self._entries(self.rows.vectors), self._entries(self.rows.new), strict=True)
         passes = self.lanes.repeated("p", j, self._projected)
-        diagonal = self.lanes.at(self.rows.vectors, self.lanes.rows(j, self.size + 1))
+        rows = zip(self._entries(self.rows.vectors), self._entries(self.rows.new), strict=True)
+        units = [f"unit_{i} = real(1.0) if {j} == {i} else real(0.0)" for i in range(self.size)]
         return [
-            *self._scaled(j),
             *self.lanes.repeated("repeat", "2", lambda _: passes),
             *self._measured(j),
-            *self.lanes.parts([f"scale = {scale}"], [f"{target} = {value} * scale" for target, value in pairs]),
-            *self.lanes.over([f"{diagonal} += real(1.0) if {scale} == real(0.0) else real(0.0)"]),
+            *units,
+            *self.lanes.parts(
+                [f"scale = {scale}", "small = real(1.0) if scale == real(0.0) else real(0.0)"],
+                [f"{target} = {value} * scale + small * unit_{i}" for i, (target, value) in enumerate(rows)],
+            ),
         ]
 
-    def _scaled(self, j: str) -> list[str]:
+    def _scaled(self) -> list[str]:
         """Divide rows `new` by a power of two, and keep its exponent."""
         entries, real = self._entries(self.rows.new), f"np.{self.precision}"
         width, bias, whole = _FORMATS[self.precision]
-        scale = self.lanes.at(self.rows.scale)
-        lines = [
+        return [
             f"largest = abs({entries[0]})",
             *(f"largest = max(largest, abs({entry}))" for entry in entries[1:]),
             f"power = np.int64({real}(largest).view(np.{whole})) >> np.int64({width})",
             f"scale = np.{whole}((np.int64({2 * bias}) - power) << np.int64({width})).view({real})",
             f"{self.lanes.at(self.rows.power)} = real(power - np.int64({bias}))",
-            f"{scale} = scale",
+            f"{self.lanes.at(self.rows.bound)} *= scale",
             *(f"{entry} *= scale" for entry in entries),
         ]
-        return [*self.lanes.over(lines), *self.lanes.over([f"{self._at(self.rows.bound, j)} *= {scale}"])]
 
     def _projected(self, p: str) -> list[str]:
         """Rows `new` minus their projection on vector p."""
@@ -176,7 +186,7 @@ class TangentVectors:
         """The squared norm of rows `new`, into the product; row `scale` becomes what normalises them, 0 for a faint vector."""
         width, bias, whole = _FORMATS[self.precision]
         epsilon, real = self.precision.epsilon, f"np.{self.precision}"
-        product, bound = self._at(self.rows.product, j), self._at(self.rows.bound, j)
+        product, bound = self._at(self.rows.product, j), self.lanes.at(self.rows.bound)
         power, scale = self.lanes.at(self.rows.power), self.lanes.at(self.rows.scale)
         exponent = self.lanes.at(0, self.lanes.rows(j), "exponent")
         lines = [
@@ -193,8 +203,4 @@ class TangentVectors:
             f"{self.lanes.at(self.rows.doubt)} += real(0.0) * square",
             f"{scale} = real(0.0) if small else real(1.0) / math.sqrt(square)",
         ]
-        return [
-            *self.lanes.over(lines),
-            *self.lanes.over([f"{exponent} += np.int64({power})"]),
-            *(self.lanes.over([f"{bound} = real(0.0)"]) if self.every > 1 else []),
-        ]
+        return [*self.lanes.over(lines), *self.lanes.over([f"{exponent} += np.int64({power})"])]

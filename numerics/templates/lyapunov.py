@@ -19,21 +19,13 @@ from sympy import Expr
 
 from numerics.kernel import Argument, Kernel
 from numerics.precision import Precision
-from numerics.printer import argument_names, scalar_code
+from numerics.printer import argument_names
 from numerics.targets import Local, Target
 from numerics.templates.draws import SampleCode
 from numerics.templates.gram_schmidt import Rows, TangentVectors
 from numerics.templates.lanes import Lanes, indented
-from numerics.templates.maps import (
-    COUNTER,
-    draw_arguments,
-    draw_values,
-    drawn_code,
-    elementary_for,
-    elementary_imports,
-    hoisted,
-    inlined,
-)
+from numerics.templates.map_draws import COUNTER, draw_arguments, draw_values, drawn_code, hoisted
+from numerics.templates.maps import elementary_for, straight
 from numerics.templates.tangent import TangentCode
 from numerics.templates.trajectory import trajectory_kernel
 from theory import Recurrence
@@ -97,12 +89,12 @@ def lyapunov_program(
         *draw_arguments(drawn),
     )
     kernel = trajectory_kernel(
-        functions=[*drawn.functions, *text.functions],
+        functions=[*drawn.functions, *text.code.functions],
         arguments=arguments,
         body=text.body,
         locals_=text.locals_,
         header=f"{vectors} tangent vectors of a map, orthonormal after every {every} steps\n{equations}",
-        imports=elementary_imports(text.body),
+        imports=text.code.imports,
         target=target,
         precision=precision,
     )
@@ -110,7 +102,7 @@ def lyapunov_program(
 
 
 class _Text:
-    """The lines of the program: `body`, with its `functions` and `locals_`."""
+    """The lines of the program: `body`, with its `locals_`."""
 
     def __init__(
         self,
@@ -130,11 +122,9 @@ class _Text:
         outputs = [*tangent.coefficients, *tangent.sizes, *following]
         used = {symbol for output in outputs for symbol in output.free_symbols}
         self.drawn = {symbol: variable for symbol, variable in drawn.scalars.items() if symbol in used}
-        self.code = scalar_code(
-            [*self.state, *hyper, *self.drawn], outputs, precision=precision, elementary=elementary_for(target)
-        )
         self.results = [f"result_{k}" for k in range(len(outputs))]
-        self.functions, self.prepared = inlined(self.code, "prepare", self.results)
+        arguments = [*self.state, *hyper, *self.drawn]
+        self.code = straight("prepare", arguments, outputs, self.results, target=target, precision=precision)
         self.x, self.z, self.rows, height = self._places()
         self.vectors = TangentVectors(tangent, self.rows, self.count, every, lanes, precision)
         memory, aligned = lanes.memory(height, precision)
@@ -177,10 +167,11 @@ class _Text:
             new=rows(d),
             scale=rows(1),
             power=rows(1),
+            bound=rows(1),
             doubt=rows(1),
             vectors=rows(k * d),
             product=rows(k),
-            bound=rows(k),
+            bounds=rows(k),
             faint=rows(k),
             vanished=rows(k),
         )
@@ -205,7 +196,7 @@ class _Text:
         return [
             *read(self.x, len(self.state), "start"),
             *read(rows.vectors, self.count * self.size, "frame"),
-            *(line for row in (rows.bound, rows.faint, rows.vanished) for line in fill(row, "real(0.0)")),
+            *(line for row in (rows.bounds, rows.faint, rows.vanished) for line in fill(row, "real(0.0)")),
             *fill(rows.product, "real(1.0)"),
             *fill(0, "0", "exponent"),
             *lanes.over([f"{lanes.at(rows.doubt)} = real(0.0)", f"{lanes.at(0, array='stop')} = -1"]),
@@ -228,7 +219,7 @@ class _Text:
         if states:
             following = " + ".join(self.results[-len(states) :])
             store.append(f"{self.lanes.at(self.rows.doubt)} += real(0.0) * ({following})")
-        return self.lanes.over([*load, *self.prepared, *store])
+        return self.lanes.over([*load, *self.code.lines, *store])
 
     def _watch(self) -> list[str]:
         stop, doubt = self.lanes.at(0, array="stop"), self.lanes.at(self.rows.doubt)

@@ -83,7 +83,9 @@ def assert_refused(result, *words, code=2):
 # ----------------------------------------------------------------------------------------------------------- light
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["derive", "--help"], ["--version"], ["models"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["derive", "--help"], ["bench", "--help"], ["--version"], ["models"], ["cache"]]
+)
 def test_help_imports_no_heavy_package(tmp_path, arguments):
     code = f"""
 import sys

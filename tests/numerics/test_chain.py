@@ -35,6 +35,7 @@ from chain_zoo import (
     xi,
     z,
 )
+from conformance import evaluated
 from scipy import stats
 
 from numerics import Precision, Target, holm, solve
@@ -261,16 +262,13 @@ def test_steps_at_large_dimension_have_the_drift_and_the_covariance_of_the_limit
     changes = (out[:, 1] - out[:, 0]).T * 10**6 / case.at[c]
     centred, comparisons = changes - changes.mean(axis=1, keepdims=True), []
 
-    def number(expression):
-        return float(expression.xreplace(known).evalf())
-
     for k, name_ in enumerate(limit.state):
         comparisons.append(
-            ((name_,), changes[k].mean(), changes[k].std() / np.sqrt(replicas), number(limit.rates[name_]))
+            ((name_,), changes[k].mean(), changes[k].std() / np.sqrt(replicas), evaluated(limit.rates[name_], known))
         )
         for j in range(k + 1):
             product = case.at[c] * centred[k] * centred[j]
-            expected = number(limit.covariance[k, j])
+            expected = evaluated(limit.covariance[k, j], known)
             comparisons.append(((name_, limit.state[j]), product.mean(), product.std() / np.sqrt(replicas), expected))
     assert rejected(comparisons) == []
 
@@ -472,8 +470,17 @@ def test_device_code_of_few_vectors_spills_nothing(name):
     assert used.registers <= 255
 
 
-@pytest.mark.parametrize("names", [("erf unit", "wide"), pytest.param(
-    ("XOR", "committee, batch of three", "fields at four points", "pair, batch of four", "sphere"), marks=pytest.mark.slow)])  # fmt: skip
+IN_THE_SIMULATOR = (
+    "XOR",
+    "committee, batch of three",
+    "fields at four points",
+    "wide, batch, heat",
+    "pair, batch of four",
+    "sphere",
+)
+
+
+@pytest.mark.parametrize("names", [("erf unit",), pytest.param(IN_THE_SIMULATOR, marks=pytest.mark.slow)])
 def test_cuda_in_the_simulator_computes_what_the_cpu_does(names):
     pytest.importorskip("numba_cuda", reason="the simulator comes with numba-cuda")
     script = Path(__file__).with_name("chain_zoo.py")

@@ -18,6 +18,7 @@ from numerics import (
     Stiff,
     Target,
     TargetUnavailable,
+    compare,
     solve,
 )
 from numerics.targets import backend
@@ -32,12 +33,12 @@ from theory import (
     Model,
     Normal,
     Rademacher,
-    RandomMap,
     Recurrence,
     Uniform,
     Vector,
     dot,
     moments,
+    random_map,
     scaling_limit,
     symbols,
 )
@@ -124,8 +125,6 @@ def test_a_wrong_request_is_named(options, error, says):
 def test_equations_without_a_solver_are_refused():
     with pytest.raises(InvalidRequest, match="Boundary"):
         solve(Boundary(expression=a - 1), start={}, until=1)
-    with pytest.raises(InvalidRequest, match="simulate runs it"):
-        solve(RandomMap(update={x: a * x}), start={x: 1}, until=1)
 
 
 # --------------------------------------------------------------------------------------------------------------- SDE
@@ -361,7 +360,6 @@ def test_an_ensemble_carries_the_values_that_it_varies():
         (decay, {"at": {}, "start": {x: [1.0, 2.0]}}, MissingValue, "needs a value for k"),
         (rotating, {"method": Milstein(steps=5), "start": {x: 0, y: 0}}, InvalidRequest, "correlated.*use EulerMaruyama"),
         (Recurrence(update={x: k * x}), {"method": RungeKutta4(steps=5)}, InvalidRequest, "iterated step by step"),
-        (Recurrence(update={x: k * x}), {"target": "cuda"}, InvalidRequest, "a Recurrence runs on the CPU only"),
         (Recurrence(update={x: k * x}), {"replicas": 3}, InvalidRequest, "replicas=3: a Recurrence is deterministic"),
         (ODE(rates={symbols("time"): -k}), {"at": {k: [1.0]}, "start": {"time": 1}}, DuplicateName, "'time'"),
     ],
@@ -404,3 +402,33 @@ def test_a_scaling_limit_starts_only_where_vectors_can():
     assert caught.value.eigenvalue == pytest.approx(0.95 - np.hypot(0.05, 1.1))
     singular = solve(limit, at={k: 0.5}, start={"m": 0.9, "q": 0.81}, until=1)
     assert singular["q"][0] == 0.81
+
+
+def test_a_random_map_is_run_and_its_runs_agree_with_its_moments():
+    x, eta = symbols("x eta")
+    model, algorithm = Model((a * x - b) ** 2 / 2, [a, b], {x: Normal(1, 2)}), SGD(eta)
+    start, at = {a: 1.0, b: 0.5}, {eta: 0.1}
+    prediction = solve(moments(model, algorithm, of={"a": a, "b": b}), at=at, start=start, until=12)
+    runs = solve(random_map(model, algorithm), at=at, start=start, until=12, replicas=20_000, seed=4)
+    assert compare(prediction, runs).agrees
+
+
+def test_a_recurrence_is_iterated_for_many_values_at_once():
+    r = symbols("r")
+    logistic = Recurrence(update={x: r * x * (1 - x)})
+    many = solve(logistic, at={r: [2.0, 3.2]}, start={"x": 0.3}, until=20)
+    for k, value in enumerate((2.0, 3.2)):
+        one = solve(logistic, at={r: value}, start={"x": 0.3}, until=20)
+        np.testing.assert_allclose(many["x"].values[k], one["x"].values, rtol=1e-13)
+
+
+def test_moments_are_iterated_on_the_cpu_in_double_precision_one_start_at_a_time():
+    x, eta = symbols("x eta")
+    recurrence = moments(Model((a * x) ** 2 / 2, [a], {x: Normal()}), SGD(eta), of={"a": a})
+    for options, says in (({"target": "cuda"}, "CPU only"), ({"precision": "float32"}, "double precision only")):
+        with pytest.raises(
+            InvalidRequest, match=f"a MomentRecurrence runs {'on the ' if 'CPU' in says else 'in '}{says}"
+        ):
+            solve(recurrence, at={eta: 0.1}, start={a: 1.0}, until=2, **options)
+    with pytest.raises(InvalidRequest, match="one trajectory at a time"):
+        solve(recurrence, at={eta: [0.1, 0.2]}, start={a: 1.0}, until=2)
