@@ -313,7 +313,7 @@ def bench_command(
         display.write_json(table.payload(rows, plan, found))
         return
     display.say(table.heading(found, plan) + "\n")
-    display.console().print(table.table(rows))
+    display.console(least=table.WIDTH).print(table.table(rows))
     display.say("\n".join(["", *table.notes(rows), "", table.summary(rows)]))
 
 

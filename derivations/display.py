@@ -25,9 +25,12 @@ SHOWN_TIMES = 5
 """How many times of a run a table shows; JSON holds all."""
 
 
-def console(*, error: bool = False) -> Console:
-    """A console on stdout or stderr that prints brackets as brackets."""
-    return Console(stderr=error, markup=False, emoji=False, highlight=False)
+def console(*, error: bool = False, least: int = 0) -> Console:
+    """A console on stdout or stderr that prints brackets as brackets, `least` characters wide even where a terminal is not."""
+    found = Console(stderr=error, markup=False, emoji=False, highlight=False)
+    if found.width < least:
+        found.width = least
+    return found
 
 
 def say(text: str = "") -> None:

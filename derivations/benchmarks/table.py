@@ -15,6 +15,8 @@ from rich.table import Table
 from derivations import display
 from derivations.benchmarks.timing import Plan, Row
 
+WIDTH = 150
+"""Characters below which the table cannot be read."""
 PEERS = ("jax", "numba-cuda")
 """Packages whose versions matter beside those of every result."""
 

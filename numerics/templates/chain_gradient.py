@@ -29,8 +29,8 @@ class GradientCode:
     """The code of one batch gradient.
 
     `lines` leave the sum over the batch in rows `g` and scalars `slope_k`, and in `magnitude` a number that is finite if
-    all coefficients are. `columns` : by how many coordinates the gradient extends the frame. `deviations` : the data vectors
-    whose standard deviations the program is given, in order. `radii` : draw indices that a step uses.
+    all coefficients are. `columns` : by how many coordinates the gradient extends the frame. `deviations` : the variables that
+    hold the standard deviations of data vectors, where these are not 1.
     """
 
     def __init__(self, state: ChainState, *, single: bool) -> None:
@@ -135,10 +135,8 @@ class GradientCode:
         first = len(self.coefficients)
         lines += [f"slope_{k} += {names[first + k]}" for k in range(len(self.state.scalars))]
         lines += self._covariance(names)
-        if self.by_vectors and not self.single:
-            size = self.state.shape.size
-            if self.member.columns(self.vectors):
-                lines += self.code.reduced("g", self.count, size, self.width)
+        if self.running and self.member.columns(self.vectors):
+            lines += self.code.reduced("g", self.count, self.state.shape.size, self.width)
         return lines
 
     # -------------------------------------------------------------------------------------------------- Wishart matrices
