@@ -130,9 +130,10 @@ def _with_variables(line: str, name: str, size: int) -> str:
     found = re.search(rf"\b{name}\[(\w+)\]", line)
     if found is None:
         return line
-    chosen = f"{name}_{size - 1}"
-    for k in reversed(range(size - 1)):
-        chosen = f"({name}_{k} if {found[1]} == {k} else {chosen})"
+    if size <= 2:
+        chosen = f"({name}_0 if {found[1]} == 0 else {name}_{size - 1})"
+    else:  # exact, since all terms but one are zero; many choices would be branches
+        chosen = " + ".join(f"{name}_{k} * real({found[1]} == {k})" for k in range(size))
     return line.replace(found[0], chosen)
 
 

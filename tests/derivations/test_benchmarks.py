@@ -171,6 +171,7 @@ def test_the_committee_in_numpy_has_the_law_of_the_generated_program(settings, o
         assert numpy.first_seconds > 0
 
 
+@pytest.mark.slow
 def test_the_committee_in_jax_has_the_law_of_the_generated_program(settings, ours):
     pytest.importorskip("jax")
     with peer.Peer("committee_jax", settings) as jax:
@@ -278,7 +279,7 @@ def test_what_a_call_costs_once_cancels(monkeypatch):
 
 
 def test_work_that_is_too_short_gives_no_figure():
-    short, sample = Sample((0.0, 1.0)), Sample((1.0, 1.0))
+    short, sample = Sample((0.0, 0.0, 1.0)), Sample((1.0, 1.0, 1.0))
     assert "noise" in compared("x", "a thing", sample, short, "peer", unit="s", setting=Setting()).not_run
     assert "noise" in alone("x", "a thing", Sample((-1.0,)), unit="s", setting=Setting()).not_run
 

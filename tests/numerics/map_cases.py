@@ -45,9 +45,13 @@ def everything(target: Target) -> dict[str, np.ndarray[Any, Any]]:
     random, found = {"target": target, "replicas": 5, "seed": 7}, {}
     for precision in Precision:
         net = iterate_random_map(NET, **NET_VALUES, until=6, times=[2, 6], precision=precision, **random)
-        spectrum = lyapunov_spectrum(REGRESSION, at={eta: 1.0}, steps=6, burn_in=2, precision=precision, **random)
         found[f"net, {precision}"] = net["product"].values
-        found[f"spectrum, {precision}"] = spectrum["by_replica"].values
+    short = {"steps": 6, "burn_in": 2, **random}
+    found[f"spectrum, {Precision.FLOAT64}"] = lyapunov_spectrum(REGRESSION, at={eta: 1.0}, **short)["by_replica"].values
+    matrix = {a: 0.5, b: 1.2, c: -0.7, d: 0.1}
+    found[f"matrix, {Precision.FLOAT32}"] = lyapunov_spectrum(LINEAR, at=matrix, precision=Precision.FLOAT32, **short)[
+        "by_replica"
+    ].values
     signs = iterate_random_map(SIGNS, start={w: 0.1}, until=4, times=[4], **random)
     logistic = solve_map_ensemble(LOGISTIC, at={a: [2.0, 3.9, 9.0]}, start={x: 0.4}, until=12, target=target)
     henon = lyapunov_spectrum(HENON, **HENON_VALUES, steps=5, burn_in=0, orthonormalise_every=2, **random)

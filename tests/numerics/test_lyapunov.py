@@ -140,7 +140,7 @@ def rows_of(seed, replica, steps):
     return [((high * 2**32 + low) * 4) >> 64 for high, low, *_ in words]
 
 
-@pytest.mark.parametrize("precision", Precision)
+@pytest.mark.parametrize("precision", [pytest.param(Precision.FLOAT32, marks=pytest.mark.slow), Precision.FLOAT64])
 def test_exponents_are_those_of_numpys_qr_on_the_same_draws(precision):
     """200 steps; a logarithm of a norm is off by a few roundings, and so is their mean."""
     found = lyapunov_spectrum(REGRESSION, at={eta: 1.0}, steps=200, replicas=3, seed=6, burn_in=10, precision=precision)
