@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 from numba import njit
 
 from numerics.cache import guarded
+
 
 def _compiled(function: Any) -> Any:
     # said in words: a function that leaves it open inherits the flags of whichever caller compiles it first

@@ -28,7 +28,6 @@ from theory import SGD, Clock, Equations, Model
 from theory.errors import InvalidRequest
 from theory.identity import content_hash
 
-
 Choice = TypeVar("Choice", bound=StrEnum)
 
 

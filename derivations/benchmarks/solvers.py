@@ -119,7 +119,7 @@ def random_map() -> RandomMap:
 
 def _exponents(plan: Plan) -> Iterator[Row]:
     equations, replicas = random_map(), plan.pick(1024, 1024, 64)
-    steps, few = plan.pick(4000, 1000, 200), plan.pick(20, 5, 5)
+    steps, few = plan.pick(4000, 1000, 3000), plan.pick(20, 5, 5)
     tasks: dict[str, Task] = {
         "ours": per_step(lambda count: exponents(equations, count + 1, replicas), steps, replicas),
         "NumPy": timed(lambda: exponents_in_numpy(few, replicas), few * replicas),

@@ -76,8 +76,12 @@ class Sample:
         return self.median <= 0
 
     def over(self, other: Sample) -> float:
-        """The median over rounds of this side's time over the other's, both measured in the same round."""
-        return statistics.median(a / b for a, b in zip(self.seconds, other.seconds, strict=True) if b)
+        """The median over rounds of this side's time over the other's, both measured in the same round.
+
+        Rounds in which noise left no time for a side do not count.
+        """
+        rounds = [a / b for a, b in zip(self.seconds, other.seconds, strict=True) if a > 0 and b > 0]
+        return statistics.median(rounds or [self.median / other.median])
 
 
 def clock(threads: int) -> Callable[[], float]:

@@ -23,6 +23,7 @@ Array = NDArray[np.float64]
 
 
 def observed_statistics(model: Model, observe: Any, clock: Clock | None) -> tuple[dict[str, Expr], Clock]:
+    """The statistics to record and the clock, from equations or a dictionary; refuses names and symbols that cannot be."""
     if isinstance(observe, Equations):
         if not observe.statistics:
             raise InvalidRequest(
@@ -53,6 +54,7 @@ def observed_statistics(model: Model, observe: Any, clock: Clock | None) -> tupl
 
 
 def check_request(replicas: Any, until: Any, seed: Any, threads: Any) -> None:
+    """Raise `InvalidRequest` for impossible numbers of replicas, times, seeds and threads."""
     if isinstance(replicas, bool) or not isinstance(replicas, (int, np.integer)) or replicas < 1:
         raise InvalidRequest(f"replicas={replicas!r}: at least one run is needed (two for statistics)")
     if not isinstance(until, (int, float, np.number)) or not np.isfinite(until) or until <= 0:
@@ -92,6 +94,7 @@ def check_data(model: Model, values: Mapping[Expr, float]) -> None:
 
 
 def dimension_of(model: Model, statistics: Mapping[str, Expr], values: Mapping[Expr, float]) -> int:
+    """The dimension that all vectors share, 1 where there are none."""
     vectors = set(model.vectors) | {v for e in statistics.values() for v in e.atoms(Vector)}
     sizes = {
         whole_number(
@@ -105,6 +108,7 @@ def dimension_of(model: Model, statistics: Mapping[str, Expr], values: Mapping[E
 
 
 def recorded_steps(times: Any, until: float, unit: Clock, run: Run) -> tuple[NDArray[np.int64], Array]:
+    """The recorded steps, increasing, and their times in units of the clock."""
     length = run.step_length(unit)
     wanted = np.linspace(0.0, until, 41) if times is None else np.asarray(times, dtype=float)
     if (

@@ -48,13 +48,15 @@ def solve(
         double precision), `DormandPrince` (the default otherwise), `RungeKutta4`, `Stiff`; for an SDE `SmallNoise` (the default: mean
         and covariance), `EulerMaruyama`, `Milstein` (paths).
     target, precision : where and in which format generated programs run.
-    replicas, seed : random paths of an SDE or runs of a random map (64 by default), and the seed of all their randomness; same seed, same bits.
+    replicas, seed : random paths of an SDE or runs of a random map (64 by default), and the seed of all their randomness; same
+        seed, same bits.
     threads : worker threads on the CPU; the result does not depend on it.
 
-    *Ensembles.* Values of `start` or `at` of an ODE, of a recurrence, or of an SDE followed by paths, may be one-dimensional arrays of one length:
-    trajectory k takes entry k of each. The result then has a dimension `trajectory`, the varied values as coordinates (`NAME` for a
-    symbol, `NAME_start` for a start), and coordinates `failed`, `failed_at` and `failure`: a trajectory that cannot go on is NaN from then
-    on and counted, where a single one raises an error.
+    *Ensembles.* Values of `start` or `at` of an ODE, of a recurrence, or of an SDE followed by paths, may be one-dimensional arrays
+    of one length: trajectory k takes entry k of each. The result then has a dimension `trajectory`, the varied values as
+    coordinates (`NAME` for a symbol, `NAME_start` for a start), and says which trajectories could not go on (`failed`, `failed_at`
+    and `failure` for an ODE, `diverged` and `diverged_step` else): these are NaN from then on and counted, where a single one
+    raises an error.
 
     *Paths and runs* have a dimension `replica` and variables `diverged`, `diverged_step`, as those of `simulate` (paths also
     `clamped_steps`); `compare` takes them in the place of a simulation. Starts of a random map may be laws.

@@ -7,6 +7,7 @@ loop over replicas around them vectorises, except where a law needs rejection (g
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -300,3 +301,36 @@ def choice_thresholds(weights: Sequence[float]) -> NDArray[np.uint64]:
     cumulative = np.cumsum(np.asarray(weights, dtype=float))
     reached = [min(int(c * 2**64), 2**64 - 1) for c in (cumulative / cumulative[-1])[:-1]]
     return np.array(reached, dtype=np.uint64)
+
+
+def hoisted(code: SampleCode) -> tuple[list[str], list[str]]:
+    """Lines that load small tables into variables, to stand before a loop, and the statements that read these instead.
+
+    A look-up at a random place keeps a loop from becoming vector instructions: the compiler cannot know that the table is not
+    among the arrays that the loop writes. A choice between a few variables does not.
+
+    >>> code = SampleCode(tables={"t": np.array([1.0, 2.0])}, statements=["x = t[index_0]"])
+    >>> hoisted(code)
+    (['t_0 = t[0]', 't_1 = t[1]'], ['x = (t_0 if index_0 == 0 else t_1)'])
+    """
+    before: list[str] = []
+    statements = code.statements
+    for name, table in (*code.tables.items(), *code.thresholds.items()):
+        if not 0 < table.size <= LARGEST_UNROLLED_CHOICE:
+            continue
+        before += [f"{name}_{k} = {name}[{k}]" for k in range(table.size)]
+        statements = [_with_variables(line, name, table.size) for line in statements]
+    return before, statements
+
+
+def _with_variables(line: str, name: str, size: int) -> str:
+    """A line that reads variables `NAME_0`, ... instead of entries of the array NAME."""
+    line = re.sub(rf"\b{name}\[(\d+)\]", rf"{name}_\1", line)
+    found = re.search(rf"\b{name}\[(\w+)\]", line)
+    if found is None:
+        return line
+    if size <= 2:
+        chosen = f"({name}_0 if {found[1]} == 0 else {name}_{size - 1})"
+    else:  # exact, since all terms but one are zero; many choices would be branches
+        chosen = " + ".join(f"{name}_{k} * real({found[1]} == {k})" for k in range(size))
+    return line.replace(found[0], chosen)

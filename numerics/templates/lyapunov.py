@@ -21,10 +21,10 @@ from numerics.kernel import Argument, Kernel
 from numerics.precision import Precision
 from numerics.printer import argument_names
 from numerics.targets import Local, Target
-from numerics.templates.draws import SampleCode
+from numerics.templates.draws import SampleCode, hoisted
 from numerics.templates.gram_schmidt import Rows, TangentVectors
 from numerics.templates.lanes import Lanes, indented
-from numerics.templates.map_draws import COUNTER, draw_arguments, draw_values, drawn_code, hoisted
+from numerics.templates.map_draws import COUNTER, draw_arguments, draw_values, drawn_code
 from numerics.templates.maps import elementary_for, straight
 from numerics.templates.tangent import TangentCode
 from numerics.templates.trajectory import trajectory_kernel

@@ -5,7 +5,6 @@ The draws of a replica at a step are a pure function of seed, replica and step: 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,7 +17,7 @@ from numerics.kernel import Argument
 from numerics.precision import Precision
 from numerics.printer import Elementary
 from numerics.random import Purpose
-from numerics.templates.draws import LARGEST_UNROLLED_CHOICE, SampleCode, sample_code
+from numerics.templates.draws import SampleCode, sample_code
 from theory import RandomMap, Recurrence
 from theory.errors import InvalidRequest
 from theory.laws.draw import Choice, Draw, Row
@@ -102,39 +101,6 @@ def _add_rows(code: SampleCode, data: Sequence[tuple[tuple[Any, ...], Any]]) -> 
             code.tables[f"data_{table}_{slot}"] = np.ascontiguousarray(column, dtype=float)
             code.scalars[name] = f"row_{number}_{slot}"
             code.statements.append(f"row_{number}_{slot} = data_{table}_{slot}[row_{number}]")
-
-
-def hoisted(code: SampleCode) -> tuple[list[str], list[str]]:
-    """Lines that load small tables into variables, to stand before a loop, and the statements that read these instead.
-
-    A look-up at a random place keeps a loop from becoming vector instructions: the compiler cannot know that the table is not
-    among the arrays that the loop writes. A choice between a few variables does not.
-
-    >>> code = SampleCode(tables={"t": np.array([1.0, 2.0])}, statements=["x = t[index_0]"])
-    >>> hoisted(code)
-    (['t_0 = t[0]', 't_1 = t[1]'], ['x = (t_0 if index_0 == 0 else t_1)'])
-    """
-    before: list[str] = []
-    statements = code.statements
-    for name, table in (*code.tables.items(), *code.thresholds.items()):
-        if not 0 < table.size <= LARGEST_UNROLLED_CHOICE:
-            continue
-        before += [f"{name}_{k} = {name}[{k}]" for k in range(table.size)]
-        statements = [_with_variables(line, name, table.size) for line in statements]
-    return before, statements
-
-
-def _with_variables(line: str, name: str, size: int) -> str:
-    """A line that reads variables `NAME_0`, ... instead of entries of the array NAME."""
-    line = re.sub(rf"\b{name}\[(\d+)\]", rf"{name}_\1", line)
-    found = re.search(rf"\b{name}\[(\w+)\]", line)
-    if found is None:
-        return line
-    if size <= 2:
-        chosen = f"({name}_0 if {found[1]} == 0 else {name}_{size - 1})"
-    else:  # exact, since all terms but one are zero; many choices would be branches
-        chosen = " + ".join(f"{name}_{k} * real({found[1]} == {k})" for k in range(size))
-    return line.replace(found[0], chosen)
 
 
 def draw_arguments(code: SampleCode) -> tuple[Argument, ...]:

@@ -22,7 +22,8 @@ from numerics.printer import HELPERS, STATEMENTS_FOR_EMITTER, Elementary, argume
 from numerics.quadrature import has_quadrature
 from numerics.targets import Target
 from numerics.targets.ensemble import Ensemble
-from numerics.templates.map_draws import COUNTER, draw_arguments, draw_values, drawn_code, hoisted
+from numerics.templates.draws import hoisted
+from numerics.templates.map_draws import COUNTER, draw_arguments, draw_values, drawn_code
 from numerics.templates.trajectory import ensemble_kernel
 from theory import Equations, MomentRecurrence, Recurrence
 from theory.errors import InvalidRequest, UnsupportedExpectation
@@ -137,7 +138,7 @@ def map_program(
     hyper = tuple(sorted({*values, *different}, key=str))
     names = argument_names([*equations.state, *hyper])
     state, held = names[: len(equations.state)], dict(zip(hyper, names[len(equations.state) :], strict=True))
-    machine = {"target": target, "precision": precision}
+    machine: dict[str, Any] = {"target": target, "precision": precision}
     drawn = drawn_code(equations, held, values, precision=precision, elementary=elementary_for(target))
     following = [f"next_{k}" for k in range(len(state))]
     update = list(equations.update.values())

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from sympy import Expr, Symbol
 
@@ -21,7 +20,7 @@ from numerics.printer import Elementary
 from numerics.targets import Target
 from numerics.targets.ensemble import Ensemble
 from numerics.targets.replica import Block, Draw, DrawnVector, Lines, Once, Operation, Pass, ReplicaProgram
-from numerics.templates.draws import SampleCode, sample_code
+from numerics.templates.draws import SampleCode, hoisted, sample_code
 from numerics.templates.names import Names, hyperparameter_names, signals_of, velocities
 from numerics.templates.sampling import batch_choice, batch_setup, integer_arrays, member_row
 from numerics.templates.step import DIVERGED, StepCode
@@ -91,7 +90,7 @@ def sgd_program(
         signals=builder.names.signals,
         set_vectors=builder.names.set_vectors,
         set_scalars=builder.names.set_scalars,
-        tables=tuple([*builder.sample.tables.values(), *builder.sample.thresholds.values()]),
+        tables=(*builder.sample.tables.values(), *builder.sample.thresholds.values()),
         statistics=tuple(statistics),
         ensemble=builder.is_ensemble,
         state=len(builder.step.state_scalars),
@@ -195,13 +194,14 @@ class _Builder:
 
     def ensemble(self) -> Kernel:
         """Few scalars, fresh samples: straight-line code of one replica."""
+        tables, draws = hoisted(self.sample)
         lines = ["replica = index", *self.step.scalar_shifts()]
         members = int(self.algorithm.batch_size)
         if not self.step.single:
             lines += [f"share = real(1.0) / real({members})", *_flat(self.step.clear())]
         member = _flat(self.step.member())
         for number in range(members):
-            lines += [f"member = {number}", *self._fresh(), *member]
+            lines += [f"member = {number}", "purpose = SCALAR_PURPOSE", *draws, *member]
         lines += _flat(self.step.update())
         _, values, held = self._evaluated()
         arguments = [*self._common(), *self._tables()]
@@ -211,7 +211,7 @@ class _Builder:
             record=tuple(values),
             recorded=tuple(held),
             parameters=tuple(argument.name for argument in arguments),
-            prologue=tuple(self._unpacking()),
+            prologue=(*self._unpacking(), *tables),
         )
         return ensemble_kernel(
             functions=[*self.sample.functions, *self.step.functions],

@@ -26,6 +26,7 @@ from theory.laws import (
     StudentT,
     Uniform,
 )
+from theory.laws.law import Law
 
 COUNT = 100_000
 
@@ -91,7 +92,7 @@ def test_samples_have_the_mean_and_variance_of_the_law(law):
         (Exponential(4), scipy.stats.expon(scale=0.25)),
         (Gamma(0.5, 3), scipy.stats.gamma(0.5, scale=3)),
     ],
-    ids=str,
+    ids=lambda value: str(value) if isinstance(value, Law) else "reference",
 )
 def test_samples_have_the_distribution_of_the_law(law, reference):
     (values,) = sample(law.draw(), np.random.default_rng(7))
