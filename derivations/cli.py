@@ -159,6 +159,11 @@ def simulate_command(
     until: Annotated[float | None, typer.Option(help="Last time, in units of the clock of the equations.")] = None,
     replicas: Annotated[int | None, typer.Option(help="Independent runs of SGD.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of all randomness.")] = 0,
+    method: Annotated[
+        str, typer.Option(help="direct: SGD itself; chain: its inner products, exact in law, at a cost independent of n.")
+    ] = "direct",
+    target: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    precision: Annotated[str, typer.Option(help="float64 or float32.")] = "float64",
     threads: Annotated[int | None, typer.Option(help="Worker threads; the result does not depend on it.")] = None,
     json: AsJson = False,
     debug: Debug = False,
@@ -175,7 +180,10 @@ def simulate_command(
     derived = None if file.theory is None else moves.derive(file, file.theory)
     prediction = None if derived is None else moves.predict(file, derived, numbers, last)
     with display.console(error=True).status("running SGD ..."):
-        simulation = moves.run(file, derived, numbers, until=last, replicas=count, seed=seed, threads=threads)
+        simulation = moves.run(
+            file, derived, numbers, until=last, replicas=count, seed=seed, threads=threads, method=method, target=target,
+            precision=precision,
+        )  # fmt: skip
     heading = {
         "model": file.name, "title": file.title, "theory": file.theory, "algorithm": repr(file.algorithm),
         "at": simulation.attrs["at"], "until": last, "seed": seed, "replicas": count,

@@ -89,8 +89,11 @@ def run(
     replicas: int,
     seed: int,
     threads: int | None,
+    method: str = "direct",
+    target: str = "cpu",
+    precision: str = "float64",
 ) -> xr.Dataset:
-    """Return direct SGD, observed as the equations say, or without equations the file's statistics, step by step.
+    """Return SGD, observed as the equations say, or without equations the file's statistics, step by step.
 
     An inner product of fixed vectors that `at` gives to the equations is part of the start of a simulation.
     """
@@ -118,6 +121,9 @@ def run(
         replicas=replicas,
         seed=seed,
         threads=threads,
+        method=method,
+        target=target,
+        precision=precision,
     )
 
 

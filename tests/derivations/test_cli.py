@@ -252,6 +252,29 @@ def test_the_same_seed_gives_the_same_numbers_at_any_number_of_threads(invoke, w
     assert one != data(invoke("simulate", path, "--json", "--seed", 6))
 
 
+def test_the_chain_runs_at_any_dimension(invoke):
+    found = data(
+        invoke("simulate", "least_squares", "--method", "chain", "--at", "n=20000", "--replicas", 8, "--until", 0.5, "--json")
+    )
+    assert found["verdict"] == "agree"
+
+
+def test_simulate_runs_in_single_precision(invoke, write):
+    assert data(invoke("simulate", write(SCALAR), "--precision", "float32", "--json"))["verdict"] == "agree"
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("--method", "chian", "choose one of direct, chain"),
+        ("--target", "gpu", "choose one of cpu, cuda"),
+        ("--precision", "half", "choose one of float32, float64"),
+    ],
+)
+def test_an_unknown_way_to_simulate_is_refused_with_the_known_ones(invoke, write, option, value, says):
+    assert_refused(invoke("simulate", write(SCALAR), option, value), value, says)
+
+
 def test_numbers_of_the_command_replace_those_of_the_file(invoke, write):
     found = data(invoke("simulate", write(SCALAR), "--json", "--at", "eta=1/5", "--until", 2))
     assert found["statistics"]["w"]["prediction"][1] == pytest.approx(0.8)

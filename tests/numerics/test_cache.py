@@ -106,9 +106,9 @@ def test_a_program_says_what_it_takes():
     assert out.tolist() == [2, 4, 6]
     with pytest.raises(InvalidRequest, match=r"takes 2 values \(x, out\), got 1"):
         kernel.run(3, out)
-    with pytest.raises(InvalidRequest, match="argument out.*contiguous float64"):
+    with pytest.raises(InvalidRequest, match=r"argument out.*contiguous float64"):
         kernel.run(3, out, np.zeros(3, np.float32))
-    with pytest.raises(InvalidRequest, match="argument x.*1 dimensions"):
+    with pytest.raises(InvalidRequest, match=r"argument x.*1 dimensions"):
         kernel.run(3, np.zeros((3, 3)), out)
     assert isinstance(kernel, Kernel)
 
