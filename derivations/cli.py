@@ -160,7 +160,8 @@ def simulate_command(
     replicas: Annotated[int | None, typer.Option(help="Independent runs of SGD.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of all randomness.")] = 0,
     method: Annotated[
-        str, typer.Option(help="direct: SGD itself; chain: its inner products, exact in law, at a cost independent of n.")
+        str,
+        typer.Option(help="direct: SGD itself; chain: its inner products, exact in law, at a cost independent of n."),
     ] = "direct",
     target: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     precision: Annotated[str, typer.Option(help="float64 or float32.")] = "float64",

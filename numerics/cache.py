@@ -121,6 +121,7 @@ def guarded(function: Any) -> Any:
         return function
     from numba.core.sigutils import normalize_signature  # here: the command line looks at the cache without numba
 
+    normalise: Any = normalize_signature
     load, save = cache.load_overload, cache.save_overload
 
     def load_overload(signature: Any, target: Any) -> Any:
@@ -130,7 +131,7 @@ def guarded(function: Any) -> Any:
             _empty(cache)
             return None
         # two processes that compile different signatures at once can leave an index that names the other's code
-        wanted = tuple(normalize_signature(signature)[0])
+        wanted = tuple(normalise(signature)[0])
         found = getattr(getattr(result, "signature", None), "args", None)  # a CUDA kernel's entry carries none
         if found is not None and tuple(found) != wanted:
             _empty(cache)

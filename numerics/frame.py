@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sympy import Expr
 
 from numerics.gram import determined_gram
-from numerics.start import _resolve_keys, _scalars, at_rest, build_start
+from numerics.start import at_rest, build_start, resolve_keys, scalar_start
 from numerics.templates.chain_state import FrameShape, moving_vectors
 from numerics.templates.names import signals_of, velocities
 from theory import SGD, Model
@@ -41,14 +41,14 @@ def starting_gram(
     """
     signals = signals_of(model, algorithm, statistics)
     rested = at_rest(statistics, velocities(model, algorithm))
-    keyed = _resolve_keys(model, signals, rested, start)
+    keyed = resolve_keys(model, signals, rested, start)
     if any(isinstance(key, Vector) for key in keyed):
         begun = build_start(model, signals, rested, start, values, dimension, replicas, seed)
         signal_rows = np.broadcast_to(begun.signals, (len(begun.vectors), *begun.signals.shape))
         rows = np.concatenate([begun.vectors, signal_rows], axis=1)
         gram, scalars = rows @ rows.transpose(0, 2, 1), begun.scalars
     else:
-        scalars = _scalars(model, keyed, rested, values, replicas, seed)
+        scalars = scalar_start(model, keyed, rested, values, replicas, seed)
         vectors = (*model.vector_parameters, *signals)
         gram = determined_gram(model, vectors, {}, set(), rested, keyed, values, scalars)[np.newaxis]
     resting = len(moving_vectors(model, algorithm)) - len(model.vector_parameters)

@@ -87,15 +87,16 @@ def field_coefficients(
 def factorise(matrix: Any, factor: Any) -> None:
     """Write into `factor` the lower L with L L^T = matrix, positive semidefinite; the two may be one array.
 
-    Cholesky's method; a vanishing pivot leaves a zero column.
+    Cholesky's method; a pivot that is rounding, relative to its diagonal entry, leaves a zero column.
     """
     size = matrix.shape[0]
+    tolerance = 1e-14 if matrix.itemsize == 8 else 1e-6
     for j in range(size):
         diagonal = matrix[j, j]
         pivot = diagonal
         for k in range(j):
             pivot -= factor[j, k] * factor[j, k]
-        positive = pivot > 1e-14 * (abs(diagonal) + 1e-300)
+        positive = pivot > tolerance * (abs(diagonal) + 1e-300)
         root = math.sqrt(pivot) if positive else 0.0 * pivot
         for i in range(j + 1, size):
             value = matrix[i, j]

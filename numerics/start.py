@@ -51,8 +51,8 @@ def build_start(
     Raises `StartUnderdetermined` (the inner products that are missing), `ImpossibleStart` (with the eigenvalue, or what
     contradicts what), `UnknownValue`, `MissingValue`, `ValuesError`.
     """
-    keyed = _resolve_keys(model, signals, statistics, start)
-    scalars = _scalars(model, keyed, statistics, values, replicas, seed)
+    keyed = resolve_keys(model, signals, statistics, start)
+    scalars = scalar_start(model, keyed, statistics, values, replicas, seed)
     trained = model.vector_parameters
     spread = {v for v in trained if v in keyed and (isinstance(keyed[v], Law) or np.ndim(keyed[v]) == 2)}
     count = replicas if spread else 1
@@ -89,7 +89,7 @@ def at_rest(statistics: Mapping[str, Expr], velocities: Iterable[Any]) -> dict[s
     }
 
 
-def _resolve_keys(
+def resolve_keys(
     model: Model, signals: Sequence[Vector], statistics: Mapping[str, Expr], start: Mapping[Any, Any]
 ) -> dict[Any, Any]:
     """Keys of `start` as statistic names (str), inner products, vectors or scalar symbols of the model."""
@@ -120,7 +120,7 @@ def _resolve_keys(
     return resolved
 
 
-def _scalars(
+def scalar_start(
     model: Model,
     keyed: Mapping[Any, Any],
     statistics: Mapping[str, Expr],
@@ -128,6 +128,7 @@ def _scalars(
     replicas: int,
     seed: int,
 ) -> Array:
+    """The trained scalars at the start, (replica, scalar), one row if all replicas share them; see `build_start`."""
     columns: list[Array] = []
     for index, symbol in enumerate(model.scalar_parameters):
         value = keyed.get(symbol)

@@ -254,7 +254,19 @@ def test_the_same_seed_gives_the_same_numbers_at_any_number_of_threads(invoke, w
 
 def test_the_chain_runs_at_any_dimension(invoke):
     found = data(
-        invoke("simulate", "least_squares", "--method", "chain", "--at", "n=20000", "--replicas", 8, "--until", 0.5, "--json")
+        invoke(
+            "simulate",
+            "least_squares",
+            "--method",
+            "chain",
+            "--at",
+            "n=20000",
+            "--replicas",
+            8,
+            "--until",
+            0.5,
+            "--json",
+        )
     )
     assert found["verdict"] == "agree"
 

@@ -42,7 +42,16 @@ def many_gradients(points, first, second, noise, out):
     for index in range(len(out)):
         square[:] = first
         field_coefficients(
-            points @ points.T, noise[index] @ points.T, square, second, triangle, white, covariance, bracket, across, along
+            points @ points.T,
+            noise[index] @ points.T,
+            square,
+            second,
+            triangle,
+            white,
+            covariance,
+            bracket,
+            across,
+            along,
         )
         out[index] = across @ noise[index] + along @ points
 
