@@ -8,13 +8,12 @@ enum { D = 5, LANES = 64, EVERY = 8 };
 
 /* `found[r * D + j]` : the sum of the logarithms of what was left of tangent vector j of replica r. */
 void lyapunov(int64_t replicas, int64_t steps, uint64_t seed, double rate, double *found) {
-    static const double identity[D] = {1, 1, 1, 1, 1};
     uint32_t key0 = (uint32_t)seed, key1 = key_of_stream(seed, 0);
     for (int64_t first = 0; first < replicas; first += LANES) {
-        double q[D][D][LANES], x[D + 1][LANES], inner[LANES], product[D][LANES], sum[D][LANES];
+        double q[D][D][LANES], x[D + 1][LANES], product[D][LANES], sum[D][LANES];
         memset(q, 0, sizeof q);
         for (int j = 0; j < D; j++)
-            for (int l = 0; l < LANES; l++) q[j][j][l] = identity[j], product[j][l] = 1, sum[j][l] = 0;
+            for (int l = 0; l < LANES; l++) q[j][j][l] = 1, product[j][l] = 1, sum[j][l] = 0;
         for (int64_t step = 0; step < steps; step++) {
             for (int l = 0; l < LANES; l++) {
                 words block = philox(0, (uint64_t)step, (uint64_t)(first + l), 1, key0, key1);
@@ -59,6 +58,5 @@ void lyapunov(int64_t replicas, int64_t steps, uint64_t seed, double rate, doubl
         }
         for (int64_t r = first; r < first + LANES && r < replicas; r++)
             for (int j = 0; j < D; j++) found[r * D + j] = sum[j][r - first];
-        (void)inner;
     }
 }

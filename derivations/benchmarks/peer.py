@@ -7,6 +7,7 @@ asks for a run                          runs; prints the processor time it took 
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -135,6 +136,7 @@ def serve(prepare: Callable[[dict[str, Any]], Callable[[], Any]]) -> None:
     """The child's side: prepare from the settings, run whenever asked; the function must return once all is computed."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    _end_with_parent()
     out, sys.stdout = sys.stdout, sys.stderr  # what libraries print is no answer
     settings: dict[str, Any] = json.loads(sys.argv[1])
     now = time.perf_counter if settings.get("elapsed") else time.process_time
@@ -146,6 +148,15 @@ def serve(prepare: Callable[[dict[str, Any]], Callable[[], Any]]) -> None:
         start = now()
         run()
         _tell(out, {"seconds": now() - start})
+
+
+def _end_with_parent() -> None:
+    """On Linux, end when the parent does, even where it is killed: a process that is stopped would never know."""
+    if sys.platform == "linux":
+        import ctypes
+
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def _tell(out: Any, answer: Mapping[str, Any]) -> None:
