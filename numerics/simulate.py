@@ -22,11 +22,14 @@ from numerics.simulation.request import (
 from numerics.simulation.run import Run
 from numerics.start import at_rest, build_start
 from numerics.targets import Target, backend
+from numerics.templates.chain_state import gaussian_vectors
 from numerics.templates.names import velocities
 from numerics.values import numbers_for
 from theory import SGD, Clock, Equations, Model
 from theory.errors import InvalidRequest
 from theory.identity import content_hash
+from theory.laws.law import Slot
+from theory.vectors import Vector
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -72,6 +75,10 @@ def simulate(
         (relatively 1e-7 a step) is far below the Monte Carlo error of any feasible number of replicas.
     threads : worker threads of a CPU; the result does not depend on it.
 
+    Vectors given by inner products start in one random orthonormal frame for all replicas. For Gaussian data no result depends on
+    it; for other laws of entries results are conditional on it, which the attribute `start` says: repeat with other seeds, or
+    give the vectors themselves.
+
     A replica whose state leaves the finite numbers is stopped; `diverged` marks it and `diverged_step` says when; its statistics
     are NaN from then on. Raises the errors of `numerics.values` and `numerics.start`, `InvalidRequest`, and
     `TargetUnavailable` where the target cannot run.
@@ -115,11 +122,29 @@ def simulate(
             "sampling": str(run.mode),
             "at": ", ".join(f"{k}={v:g}" for k, v in values.items()),
             "algorithm": repr(algorithm),
+            "start": _frame_note(model) if way is Method.DIRECT else None,
         },
     )
     result["diverged"] = ("replica", stopped >= 0)
     result["diverged_step"] = ("replica", stopped)
     return result
+
+
+def _frame_note(model: Model) -> str | None:
+    """What a reader must know of the start, where the directions of vectors matter."""
+    isotropic = gaussian_vectors(model)
+    entries = [
+        (name, law)
+        for names, law in model.data
+        for name, slot in zip(names, getattr(law, "slots", ()), strict=False)
+        if isinstance(name, Vector) and slot != Slot.VECTOR  # random combinations of fixed vectors turn with the frame
+    ]
+    if all(name in isotropic and law.moment(1) == 0 for name, law in entries):
+        return None
+    return (
+        "vectors given by inner products lie in one random orthonormal frame, drawn from the seed and shared by all replicas; "
+        "the law of the data is not rotation invariant, so results are conditional on it"
+    )
 
 
 def _choice(kind: type[Choice], value: Any) -> Choice:

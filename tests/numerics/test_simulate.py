@@ -689,3 +689,12 @@ def test_equations_bring_statistics_and_clock():
     )
     assert set(recurrence.statistics) <= set(run.data_vars)
     assert run.attrs["clock"] == "steps"
+
+
+def test_results_say_where_they_are_conditional_on_the_frame_of_the_start():
+    w, z = Vector("w", n), Vector("z", n)
+    for law, conditional in ((Normal(), False), (Normal(0, 2), False), (Rademacher(), True), (Normal(1, 1), True)):
+        model = Model((dot(w, z) - 1) ** 2 / 2, [w], {z: law})
+        found = simulate(model, SGD(0.1), observe={"q": dot(w, w)}, start={"q": 1.0}, until=1, at={n: 4},
+                         clock=Clock.STEPS, replicas=2)  # fmt: skip
+        assert ("conditional" in found.attrs.get("start", "")) == conditional
