@@ -286,7 +286,7 @@ def test_several_steps_of_least_squares_have_the_moments_of_theory(options):
 # ------------------------------------------------------------------------------------------ against direct SGD, in law
 
 
-QUICK = ("erf unit", "margin, batch", "committee, batch, n = 4")
+QUICK = ("erf unit", "committee, batch, n = 4")
 
 
 @pytest.mark.parametrize("name", [pytest.param(k, marks=[] if k in QUICK else pytest.mark.slow) for k in CASES])

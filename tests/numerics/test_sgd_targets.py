@@ -18,7 +18,7 @@ from numerics.templates.sgd import sgd_program
 ROOT = Path(__file__).parents[2]
 ROUNDING = 64
 """Units of the last place by which two orders of the few dozen operations of these runs may differ."""
-QUICK = (
+QUICK = ("Nesterov, decay, heat, batch", "field", "persistent", "ensemble, batch, momentum, heat")
     "Nesterov, decay, heat, batch",
     "classes",
     "field",
