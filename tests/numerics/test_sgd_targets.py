@@ -19,13 +19,6 @@ ROOT = Path(__file__).parents[2]
 ROUNDING = 64
 """Units of the last place by which two orders of the few dozen operations of these runs may differ."""
 QUICK = ("Nesterov, decay, heat, batch", "field", "persistent", "ensemble, batch, momentum, heat")
-    "Nesterov, decay, heat, batch",
-    "classes",
-    "field",
-    "reshuffled",
-    "persistent",
-    "ensemble, batch, momentum, heat",
-)
 
 
 def in_the_simulator(names):
