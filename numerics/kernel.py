@@ -64,7 +64,9 @@ class Argument:
         dtype = np.dtype(self.type_name(precision))
         if not self.dimensions:
             return dtype.type(value)
-        with np.errstate(over="ignore"):  # what single precision cannot hold becomes infinite, and divergence is recorded
+        with np.errstate(
+            over="ignore"
+        ):  # what single precision cannot hold becomes infinite, and divergence is recorded
             array = np.ascontiguousarray(value, dtype=dtype)
         if array.ndim != self.dimensions or (self.written and array is not value):
             raise InvalidRequest(
