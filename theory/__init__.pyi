@@ -85,6 +85,17 @@ from theory.moments import (
 )
 from theory.networks import MLP as MLP, Attention as Attention, Linear as Linear, Matrix as Matrix
 from theory.scaling import ScalingLimit as ScalingLimit, scaling_limit as scaling_limit
+from theory.stability import (
+    Block as Block,
+    ExponentKind as ExponentKind,
+    Stability as Stability,
+    fixed_points as fixed_points,
+    stability as stability,
+)
+from theory.stability.fixed_point import (
+    NotDifferentiable as NotDifferentiable,
+    NotNoiseFreeFixedPoint as NotNoiseFreeFixedPoint,
+)
 from theory.update import random_map as random_map
 from theory.vectors import (
     InnerProduct as InnerProduct,

@@ -1,0 +1,173 @@
+"""A block of the linearised dynamics: its curvature, its one-step map, its Lyapunov exponent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+import sympy
+from sympy import Expr, ImmutableDenseMatrix, S, Symbol
+
+from theory.equations import Clock, RandomMap
+from theory.errors import AlgorithmNotCovered, MomentDoesNotExist
+from theory.identity import Identified
+from theory.stability.batches import FRESH, Batch
+from theory.stability.closed_form import closed_form
+from theory.stability.fixed_point import mean
+from theory.stability.logarithm import ExpectedLogarithm
+from theory.stability.randomness import Randomness
+from theory.vectors import symbols
+
+
+class ExponentKind(StrEnum):
+    """How a Lyapunov exponent is known."""
+
+    CLOSED_FORM = "closed form"
+    """A finite sum, or logarithmic potentials of the law."""
+    QUADRATURE = "quadrature"
+    """A convergent integral, evaluated to a stated accuracy."""
+    MONTE_CARLO = "Monte Carlo"
+    """Averages over random draws, with a standard error."""
+
+
+@dataclass(frozen=True)
+class OneStep:
+    """The scalars of one step on (theta, velocity): theta' = carry theta + drag v + weight g, v' = pull theta + beta v + g.
+
+    The gradient is taken at theta + shift v. Without momentum only `carry` and `weight` matter.
+    """
+
+    carry: Expr
+    weight: Expr
+    drag: Expr = S.Zero
+    pull: Expr = S.Zero
+    beta: Expr = S.Zero
+    shift: Expr = S.Zero
+    has_velocity: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Block(Identified):
+    """An invariant subspace of the linearised dynamics.
+
+    `vectors`: its basis in the space of the parameters, one column per dimension; for a scalar block one column per copy.
+    `curvature`: one sample's Hessian in that basis; a scalar block has a 1 x 1 matrix. `multiplicity`: copies of a block with
+    the same curvature. `irreducible`: False where it might split further (`theory.stability.splitting`).
+    """
+
+    name: str
+    vectors: ImmutableDenseMatrix
+    curvature: ImmutableDenseMatrix
+    randomness: Randomness
+    batch: Batch
+    step: OneStep
+    multiplicity: int = 1
+    irreducible: bool = True
+
+    @property
+    def size(self) -> int:
+        """The dimension of one copy, velocities not counted."""
+        return self.curvature.rows
+
+    @property
+    def is_scalar(self) -> bool:
+        """Whether one step multiplies a number by a random number: size 1 and no momentum."""
+        return self.size == 1 and not self.step.has_velocity
+
+    @property
+    def is_neutral(self) -> bool:
+        """Whether no sample curves the loss in these directions: linear theory says nothing about them."""
+        return all(entry == 0 for entry in self.curvature)
+
+    @cached_property
+    def mean_curvature(self) -> ImmutableDenseMatrix | None:
+        """The Hessian of the mean loss in the basis of the block; None where the mean does not exist."""
+        try:
+            return ImmutableDenseMatrix(self.curvature.applyfunc(lambda entry: mean(entry, self.randomness)))
+        except MomentDoesNotExist:
+            return None
+
+    @cached_property
+    def closed_form(self) -> Expr | None:
+        """The exponent as an expression, None where there is none (or the block is a matrix)."""
+        if not self.is_scalar:
+            return None
+        return closed_form(self.step.carry, self.step.weight, self.curvature[0, 0], self.randomness, self.batch)
+
+    @property
+    def kind(self) -> ExponentKind:
+        """How the exponent is known before numbers are put in."""
+        if not self.is_scalar:
+            return ExponentKind.MONTE_CARLO
+        return ExponentKind.QUADRATURE if self.closed_form is None else ExponentKind.CLOSED_FORM
+
+    @property
+    def exponent(self) -> Expr:
+        """The exponent of a scalar block: its closed form, or the expectation that defines it.
+
+        Raises `AlgorithmNotCovered` for a matrix block, whose exponents are computed from `random_map()`.
+        """
+        if not self.is_scalar:
+            raise AlgorithmNotCovered(
+                f"the block {self.name} is a product of {self.order} x {self.order} matrices, whose exponents have no formula here; "
+                f"numerics.solve computes them from block.random_map()"
+            )
+        return self.definition if self.closed_form is None else self.closed_form
+
+    @property
+    def definition(self) -> Expr:
+        """E log|carry + weight * mean curvature| of a scalar block."""
+        names = tuple(self.randomness.of(self.curvature).symbols)
+        return ExpectedLogarithm(self.step.carry, self.step.weight, self.curvature[0, 0], self.batch.size, names)
+
+    @property
+    def order(self) -> int:
+        """The dimension of one copy's state, velocities counted."""
+        return self.size * (2 if self.step.has_velocity else 1)
+
+    def random_map(self, batch_size: int | None = None) -> RandomMap:
+        """The linear random map of one copy, for batches of independent draws.
+
+        `batch_size` is needed where that of the algorithm is a symbol. Raises `AlgorithmNotCovered` for a symbolic batch size and
+        for batches that are not independent draws.
+        """
+        size = self.batch.size if batch_size is None else sympy.Integer(batch_size)
+        if not size.is_Integer:
+            raise AlgorithmNotCovered(f"the random map lists the draws of a batch; batch_size={size} must be a number")
+        present = self.randomness.of(self.curvature)
+        if self.batch.mode not in FRESH and size != 1 and present.groups:
+            raise AlgorithmNotCovered(f"a random map of independent draws does not cover sampling={self.batch.mode}")
+        copies = [
+            {s: Symbol(f"{s.name}_{i}", real=True) if size > 1 else s for s in present.symbols}
+            for i in range(1, int(size) + 1)
+        ]
+        mean_curvature = sum((self.curvature.xreplace(copy) for copy in copies), sympy.zeros(self.size)) / size
+        state, speeds = self._state()
+        step = self.step
+        point = [a + step.shift * v for a, v in zip(state, speeds or [S.Zero] * self.size, strict=True)]
+        slopes = list(mean_curvature * sympy.Matrix(point))
+        update: dict[Expr, Expr] = {}
+        for index, item in enumerate(state):
+            speed = speeds[index] if speeds else S.Zero
+            update[item] = step.carry * item + step.drag * speed + step.weight * slopes[index]
+        for index, speed in enumerate(speeds):
+            update[speed] = step.pull * state[index] + step.beta * speed + slopes[index]
+        draws = tuple((tuple(copy[s] for s in names), law) for copy in copies for names, law in present.groups)
+        return RandomMap(update=update, draws=draws, clock=Clock.STEPS)
+
+    def _state(self) -> tuple[list[Symbol], list[Symbol]]:
+        """The coordinates of the block and their velocities, as symbols of their own."""
+        state = [symbols(f"mode_{index}") for index in range(1, self.size + 1)]
+        speeds = [symbols(f"velocity_{index}") for index in range(1, self.size + 1)] if self.step.has_velocity else []
+        return state, speeds
+
+    def content(self) -> tuple[Any, ...]:
+        step = self.step
+        scalars = (step.carry, step.weight, step.drag, step.pull, step.beta, step.shift, step.has_velocity)
+        return self.name, self.vectors, self.curvature, self.randomness, self.batch, scalars, self.multiplicity
+
+    def __repr__(self) -> str:
+        copies = f" x{self.multiplicity}" if self.multiplicity > 1 else ""
+        return f"Block({self.name}{copies}, size {self.size}, curvature {self.curvature.tolist() if self.size > 1 else self.curvature[0, 0]})"

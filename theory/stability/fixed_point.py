@@ -1,0 +1,197 @@
+r"""Noise-free fixed points: points at which every sample's gradient, weight decay included, vanishes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sympy
+from sympy import Expr, ImmutableDenseMatrix, S, Symbol
+
+from theory.algorithm import SGD, Sampling
+from theory.calculus.gradient import gradient
+from theory.errors import DerivationError, InvalidRequest, MissingValue, UnknownValue, UnsupportedExpectation
+from theory.expectation import expectation
+from theory.model import Model
+from theory.stability.randomness import Randomness, nonvanishing_parts, randomness_of
+from theory.update import require_statement
+
+
+class NotNoiseFreeFixedPoint(DerivationError, ValueError):
+    """The gradient of some sample does not vanish at the point, so that SGD does not stay there.
+
+    Attribute: `residual`, parameter -> gradient at the point, weight decay included.
+    """
+
+    def __init__(self, residual: Mapping[Any, Expr], message: str) -> None:
+        self.residual = dict(residual)
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.residual, str(self))
+
+
+class NotDifferentiable(DerivationError, ValueError):
+    """The loss has a kink at the point for every sample: there is no linearisation there."""
+
+
+def local_gradient(model: Model, algorithm: SGD, point: Mapping[Symbol, Expr]) -> tuple[dict[Symbol, Expr], Randomness]:
+    """The gradient at a point, weight decay included, of one sample (full batch: of the data), and its randomness."""
+    randomness, images = randomness_of(model)
+    decay = algorithm.coupled_decay + algorithm.decoupled_decay
+    slopes = {p: g.xreplace(dict(point)).xreplace(images) for p, g in gradient(model).scalars.items()}
+    if is_full_batch(model, algorithm):
+        slopes, randomness = {p: mean(g, randomness) for p, g in slopes.items()}, Randomness(())
+    return {p: sympy.expand(g + decay * point[p]) for p, g in slopes.items()}, randomness
+
+
+def local_hessian(
+    model: Model, algorithm: SGD, point: Mapping[Symbol, Expr]
+) -> tuple[ImmutableDenseMatrix, Randomness]:
+    """The Hessian of the loss at a point, without weight decay, of one sample (full batch: of the data)."""
+    _refuse_kinks(model, point)
+    randomness, images = randomness_of(model)
+    slopes = gradient(model).scalars
+    hessian = ImmutableDenseMatrix(
+        [[_derivative(slope, other, point, images) for other in model.parameters] for slope in slopes.values()]
+    )
+    if is_full_batch(model, algorithm):
+        hessian = hessian.applyfunc(lambda entry: mean(entry, randomness))
+    return hessian, randomness.of(hessian)
+
+
+def is_full_batch(model: Model, algorithm: SGD) -> bool:
+    """Whether every step sees every sample."""
+    return algorithm.sampling_for(model.data_count) == Sampling.FULL_BATCH
+
+
+def refuse_vectors(model: Model) -> None:
+    """Raise `UnsupportedExpectation` for a model that is not explicit."""
+    if not model.is_explicit:
+        raise UnsupportedExpectation(
+            "stability works in coordinates; expand the vectors first: model.components({n: 3})"
+        )
+
+
+def read_point(model: Model, point: Any) -> dict[Symbol, Expr]:
+    """`point` as a value for every parameter. Raises `MissingValue`, `UnknownValue`, `InvalidRequest`."""
+    refuse_vectors(model)
+    if not isinstance(point, Mapping):
+        raise InvalidRequest(f"point={point!r}: give a value for every parameter, as in point={{u: 0, w: 0}}")
+    names = {str(parameter): parameter for parameter in model.parameters}
+    unknown = [key for key in point if str(key) not in names]
+    if unknown:
+        raise UnknownValue(f"point={{{unknown[0]}: ...}}: the parameters of this model are {', '.join(names)}")
+    given = {names[str(key)]: _coordinate(key, value, model) for key, value in point.items()}
+    missing = [name for name, parameter in names.items() if parameter not in given]
+    if missing:
+        raise MissingValue(
+            f"point leaves {', '.join(missing)} open; give a value for every parameter, as in point={{{missing[0]}: 0}}"
+        )
+    return {parameter: given[parameter] for parameter in model.parameters}
+
+
+def _coordinate(key: Any, value: Any, model: Model) -> Expr:
+    try:
+        number = sympy.nsimplify(value, rational=True) if isinstance(value, float) else sympy.sympify(value)
+    except (sympy.SympifyError, TypeError, ValueError):
+        number = None
+    if (
+        not isinstance(number, Expr)
+        or isinstance(value, (bool, str))
+        or number.is_extended_real is not True
+        or number.is_infinite
+    ):
+        raise InvalidRequest(f"point={{{key}: {value!r}}}: give a real number or an expression of real symbols")
+    moving = sorted(number.free_symbols & (set(model.parameters) | set(model.random)), key=str)
+    if moving:
+        raise InvalidRequest(f"point={{{key}: {value}}} holds {moving[0]}, which SGD moves or draws; give constants")
+    return number
+
+
+def require_fixed_point(model: Model, algorithm: SGD, point: Mapping[Symbol, Expr]) -> None:
+    """Raise `NotNoiseFreeFixedPoint` with what is left of the gradient."""
+    slopes, randomness = local_gradient(model, algorithm, point)
+    residual = {p: slope for p, slope in slopes.items() if nonvanishing_parts(slope, randomness)}
+    if residual:
+        shown = "; ".join(f"d loss / d {p} = {g}" for p, g in residual.items())
+        where = ", ".join(f"{p} = {value}" for p, value in point.items())
+        raise NotNoiseFreeFixedPoint(
+            residual,
+            f"{where} is no noise-free fixed point: there {shown}, which does not vanish for every sample. "
+            f"fixed_points(model, algorithm) lists the points where it does; a minimum with label noise is described by "
+            f"its moments instead",
+        )
+
+
+def fixed_points(model: Model, algorithm: SGD) -> list[dict[Symbol, Expr]]:
+    r"""Return the noise-free fixed points, each a dictionary parameter -> value.
+
+    The coefficients of $\nabla\ell(\theta;z)+\gamma\theta$ in z, at every outcome of the finite laws, are solved for the parameters.
+    A family of positive dimension keeps the parameters that are free in it on the right-hand sides (`{u: u, w: 0}`).
+    Raises `InvalidRequest` for arguments of other types, `UnsupportedExpectation` for vector models and for equations
+    that are not polynomial in the parameters.
+
+    >>> from theory import SGD, Model, Normal, Rademacher, fixed_points, symbols
+    >>> u, w, x, s = symbols("u w x s")
+    >>> eta = symbols("eta", positive=True)
+    >>> fixed_points(Model((u*w*x - s*x)**2/2, [u, w], {x: Normal(), s: Rademacher()}), SGD(eta))
+    [{u: 0, w: 0}]
+    """
+    require_statement(model, algorithm, "fixed_points")
+    refuse_vectors(model)
+    itself = {parameter: parameter for parameter in model.parameters}
+    slopes, randomness = local_gradient(model, algorithm, itself)
+    equations = list(dict.fromkeys(part for slope in slopes.values() for part in nonvanishing_parts(slope, randomness)))
+    if not all(equation.is_polynomial(*model.parameters) for equation in equations):
+        raise UnsupportedExpectation(
+            "fixed_points solves equations polynomial in the parameters; this gradient is not. Check a point of your own with "
+            "stability(model, algorithm, point=...)"
+        )
+    if not equations:
+        return [itself]
+    solutions = [
+        {parameter: solution.get(parameter, parameter) for parameter in model.parameters}
+        for solution in sympy.solve(equations, list(model.parameters), dict=True)
+        if all(value.is_extended_real is not False for value in solution.values())
+    ]
+    return sorted(solutions, key=str)
+
+
+# ------------------------------------------------------------------------------------------------------- derivatives
+
+
+def _derivative(slope: Expr, parameter: Symbol, point: Mapping[Symbol, Expr], images: Mapping[Symbol, Expr]) -> Expr:
+    entry = sympy.diff(slope, parameter)
+    spikes = {
+        node: S.Zero for node in entry.atoms(sympy.DiracDelta)
+    }  # a null set of samples, `_refuse_kinks` has seen to it
+    return sympy.expand(entry.xreplace(spikes).xreplace(dict(point)).xreplace(dict(images)))
+
+
+_KINKED = (sympy.Abs, sympy.sign, sympy.Heaviside, sympy.Max, sympy.Min)
+
+
+def _refuse_kinks(model: Model, point: Mapping[Symbol, Expr]) -> None:
+    """A kink at the point for every sample leaves no linearisation; one that only null sets of samples meet is harmless."""
+    randomness, images = randomness_of(model)
+    for node in model.loss.atoms(*_KINKED):
+        arguments = (
+            [node.args[0] - other for other in node.args[1:]]
+            if isinstance(node, (sympy.Max, sympy.Min))
+            else [node.args[0]]
+        )
+        for argument in arguments:
+            moved = argument.free_symbols & set(model.parameters)
+            at_point = argument.xreplace(dict(point)).xreplace(images)
+            if moved and not nonvanishing_parts(at_point, randomness):
+                raise NotDifferentiable(
+                    f"the loss holds {node}, whose kink lies at this point for every sample: there is no linear map to study; "
+                    f"replace it by a smooth function, or choose a point away from the kink"
+                )
+
+
+def mean(expression: Expr, randomness: Randomness) -> Expr:
+    """E of an expression over its random symbols."""
+    present = randomness.of(expression).groups
+    return sympy.expand(expectation(expression, {names if len(names) > 1 else names[0]: law for names, law in present}))
