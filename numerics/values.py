@@ -32,7 +32,7 @@ def numbers_for(
                 f"at={{{key}: {value}}}: {where} has no symbol {key}{_nearest(str(key), known)}; it needs values for "
                 f"{', '.join(map(str, wanted)) or 'nothing'}"
             )
-        given[symbol] = _number(symbol, value)
+        given[symbol] = number_for(symbol, value)
     missing = [symbol for symbol in wanted if symbol not in given]
     if missing:
         listed = ", ".join(map(str, missing))
@@ -45,7 +45,8 @@ def _nearest(name: str, known: Mapping[str, Any]) -> str:
     return f" (did you mean {close[0]}?)" if close else ""
 
 
-def _number(symbol: Expr, value: Any) -> float:
+def number_for(symbol: Expr, value: Any) -> float:
+    """`value` as a float that the symbol may take; raises `ValuesError` otherwise."""
     try:
         number = float(sympy.sympify(value))
     except (TypeError, ValueError, sympy.SympifyError):

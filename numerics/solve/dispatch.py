@@ -17,16 +17,17 @@ from numerics.solve.paths import solve_paths
 from numerics.solve.recurrence import solve_moments, solve_recurrence
 from numerics.solve.request import refuse_impossible_gram
 from numerics.solve.trajectories import Machine, solve_trajectories
+from numerics.stability.exponents import Runs, solve_stability
 from numerics.targets import Target, backend
-from theory import ODE, SDE, Equations, MomentRecurrence, RandomMap, Recurrence
+from theory import ODE, SDE, Equations, MomentRecurrence, RandomMap, Recurrence, Stability
 from theory.errors import InvalidRequest
 
 
 def solve(
     equations: Equations,
     *,
-    start: Mapping[Any, Any],
-    until: float,
+    start: Mapping[Any, Any] | None = None,
+    until: float | None = None,
     at: Mapping[Any, Any] | None = None,
     times: Any = None,
     method: Method | None = None,
@@ -40,7 +41,8 @@ def solve(
 
     Parameters
     ----------
-    equations : an `ODE`, an `SDE`; a `Recurrence` or a `MomentRecurrence`, which are iterated; a `RandomMap`, which is run.
+    equations : an `ODE`, an `SDE`; a `Recurrence` or a `MomentRecurrence`, which are iterated; a `RandomMap`, which is run; a
+        `Stability`, whose Lyapunov exponents are returned: it takes no start and no until.
     start : the state at time 0: statistics by name; for moments, parameters or inner products, numbers or laws.
     until : last time, in units of the clock of the equations.  times : output times, by default 41 equally spaced ones.
     at : a number for every symbol of the equations.
@@ -73,12 +75,19 @@ def solve(
     """
     machine = _machine(target, precision, threads)
     at = at or {}
+    if isinstance(equations, Stability):
+        given = {"start": start, "until": until, "times": times, "method": method}
+        return solve_stability(equations, at, _runs(given, machine, replicas, seed))
+    if start is None or until is None:
+        raise InvalidRequest(
+            f"solve needs start={{...}} and until=... for {type(equations).__name__}, which move in time"
+        )
     varied = any(varies(value) for value in [*at.values(), *start.values()])
     if isinstance(equations, Recurrence):
         return _solve_map(equations, at, start, until, times, method, machine, replicas, seed, varied)
     if not isinstance(equations, ODE):
         raise InvalidRequest(
-            f"solve has no method for {type(equations).__name__}; it takes ODE, SDE, Recurrence, MomentRecurrence"
+            f"solve has no method for {type(equations).__name__}; it takes ODE, SDE, Recurrence, MomentRecurrence, Stability"
         )
     chosen = _method(equations, method, machine, varied)
     _refuse_options(equations, chosen, machine, replicas, varied)
@@ -127,6 +136,22 @@ def _solve_map(
     if plain:
         return solve_recurrence(equations, at, start, until, times)
     return solve_map_ensemble(equations, start=start, until=until, at=at, **where)
+
+
+def _runs(given: Mapping[str, Any], machine: Machine, replicas: Any, seed: Any) -> Runs:
+    """How exponents of matrix blocks are simulated; what moves in time is refused."""
+    for name, value in given.items():
+        if value is not None:
+            raise InvalidRequest(
+                f"{name}=...: the exponents of a Stability are per step and have no {name}; leave it out"
+            )
+    if machine.precision != Precision.FLOAT64:
+        raise InvalidRequest("exponents are computed in double precision; leave precision out")
+    _check_randomness(replicas, seed)
+    backend(machine.target).require()
+    return Runs(
+        replicas=64 if replicas is None else replicas, seed=seed, target=machine.target, threads=machine.threads
+    )
 
 
 def _machine(target: Any, precision: Any, threads: Any) -> Machine:

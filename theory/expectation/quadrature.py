@@ -152,6 +152,11 @@ class GaussianQuadrature(Expr):
         """The bound variables by the names that a reader sees: s1, s2, ..."""
         return {bound: Symbol(bound.name[1:]) for bound in self.args[1]}
 
+    def _sympystr(self, printer: Any) -> str:
+        names = ", ".join(printer._print(name) for name in self._shown.values())
+        rows = ", ".join(f"[{', '.join(map(printer._print, row))}]" for row in self.covariance.tolist())
+        return f"E[{printer._print(self.integrand.xreplace(self._shown))}; ({names}) ~ N(0, [{rows}])]"
+
     def _latex(self, printer: Any) -> str:
         names = ", ".join(printer._print(name) for name in self._shown.values())
         return (

@@ -31,6 +31,36 @@ class StationaryMoments:
     boundaries: Mapping[int, Boundary]
     observables: Mapping[str, Expr]
 
+    @property
+    def lines(self) -> tuple[tuple[Any, Expr], ...]:
+        """The stationary moments as pairs (moment, value), in order."""
+        return tuple(self.values.items())
+
+    def to_latex(self) -> str:
+        r"""The stationary moments as a LaTeX `aligned` block, then where the moments of each degree stop to exist.
+
+        >>> from sympy import Symbol
+        >>> x, s = Symbol("x"), Symbol("s")
+        >>> boundary = Boundary(expression=s - 2, sides=("stable", "unstable"))
+        >>> print(StationaryMoments({Moment(x**2): s/2}, {2: boundary}, {}).to_latex())
+        \begin{aligned} \mathbb{E}\left[x^{2}\right] &= \frac{s}{2} \\ \text{degree 2 loses stability at } 0 &= s - 2 \end{aligned}
+        """
+        rows = [f"{sympy.latex(moment)} &= {sympy.latex(value)}" for moment, value in self.lines]
+        rows += [
+            rf"\text{{degree {degree} loses stability at }} 0 &= {sympy.latex(boundary.expression)}"
+            for degree, boundary in self.boundaries.items()
+        ]
+        body = r" \\ ".join(rows)
+        return rf"\begin{{aligned}} {body} \end{{aligned}}"
+
+    def _repr_latex_(self) -> str:
+        return f"$\\displaystyle {self.to_latex()}$"
+
+    def __str__(self) -> str:
+        rows = [f"{moment} = {value}" for moment, value in self.lines]
+        rows += [f"degree {k} loses stability where 0 = {b.expression}" for k, b in self.boundaries.items()]
+        return "\n".join(rows)
+
 
 def stationary(recurrence: MomentRecurrence, *, at: Mapping[Any, Any] | None = None) -> StationaryMoments:
     r"""Return the stationary moments m = (I - T)^{-1} c as exact expressions, with their existence condition.

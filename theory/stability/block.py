@@ -170,4 +170,5 @@ class Block(Identified):
 
     def __repr__(self) -> str:
         copies = f" x{self.multiplicity}" if self.multiplicity > 1 else ""
-        return f"Block({self.name}{copies}, size {self.size}, curvature {self.curvature.tolist() if self.size > 1 else self.curvature[0, 0]})"
+        shown = self.curvature[0, 0] if self.size == 1 else self.curvature.tolist()
+        return f"Block({self.name}{copies}, size {self.size}, curvature {shown})"

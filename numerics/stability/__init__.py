@@ -1,0 +1,1 @@
+"""Lyapunov exponents in numbers: thresholds, phase diagrams, and the quadratures under them."""

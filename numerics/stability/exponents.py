@@ -1,0 +1,191 @@
+"""Lyapunov exponents of a `Stability` at numbers, over a grid: scalar blocks by `scalar_exponent`, matrix blocks by QR."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from sympy import Symbol
+
+from numerics.lyapunov import lyapunov_spectrum
+from numerics.results import versions
+from numerics.stability.exponent import scalar_exponent
+from numerics.stability.phases import PHASES, phases_of
+from numerics.stability.problem import Array, Estimate, Grid
+from numerics.targets import Target
+from numerics.values import number_for, numbers_for, whole_number
+from theory import Block, ExponentKind, Stability
+from theory.errors import InvalidLaw, InvalidRequest, ValuesError
+
+
+@dataclass(frozen=True)
+class Runs:
+    """How exponents of matrix blocks are simulated: `steps` of each of `replicas` runs, `seed`, `target`, `threads`."""
+
+    steps: int = 20_000
+    replicas: int = 64
+    seed: int = 0
+    target: Target = Target.CPU
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class Exponents:
+    """The exponents of every block over a grid, with the mean curvature that tells descent from ascent, and the phases."""
+
+    estimates: tuple[Estimate, ...]
+    curvatures: tuple[Array, ...]
+    phases: NDArray[np.int8]
+
+
+def solve_stability(equations: Stability, at: Mapping[Any, Any], runs: Runs = Runs()) -> xr.Dataset:
+    """Return the Lyapunov exponents of every mode, per step, and the phase.
+
+    Variables over `mode` (and `point` where values of `at` are one-dimensional arrays of one length): `exponent`; `exponent_error`, an
+    upper estimate, or a standard error where `kind` says Monte Carlo; `kind`; `multiplicity`; `neutral`; `mean_curvature` (of a matrix
+    block the smallest eigenvalue; NaN where the mean does not exist); `phase`, of the whole point.
+    """
+    grid, varied = grid_of(equations, at)
+    found = exponents_on(equations, grid, runs)
+    dims = ("mode", "point") if varied else ("mode",)
+    shape = (len(equations.blocks), grid.size) if varied else (len(equations.blocks),)
+    data = {
+        "exponent": (dims, np.array([e.values for e in found.estimates]).reshape(shape), {"units": "1/step"}),
+        "exponent_error": (dims, np.array([e.errors for e in found.estimates]).reshape(shape), {"units": "1/step"}),
+        "kind": ("mode", [str(e.kind) for e in found.estimates]),
+        "multiplicity": ("mode", [block.multiplicity for block in equations.blocks]),
+        "neutral": ("mode", [block.is_neutral for block in equations.blocks]),
+        "mean_curvature": (dims, np.array(found.curvatures).reshape(shape)),
+        "phase": (dims[1:], found.phases if varied else found.phases[0], phase_attributes(found)),
+    }
+    coords: dict[str, Any] = {"mode": [block.name for block in equations.blocks]}
+    for symbol, values in grid.values.items():
+        if varied and np.size(at.get(symbol, at.get(str(symbol)))) > 1:
+            coords[str(symbol)] = ("point", values)
+    result = xr.Dataset(data, coords=coords)
+    result.attrs = attributes(equations, at)
+    return result
+
+
+def grid_of(equations: Stability, at: Mapping[Any, Any]) -> tuple[Grid, bool]:
+    """The values of every symbol as a grid, and whether one of them is an array.
+
+    Raises `MissingValue`, `UnknownValue`, `ValuesError`, and `InvalidRequest` for arrays of unlike lengths.
+    """
+    lengths = {np.size(value) for value in at.values() if np.ndim(value) == 1}
+    if len(lengths) > 1 or any(np.ndim(value) > 1 for value in at.values()):
+        raise InvalidRequest(
+            "the arrays in at must be one-dimensional and of one length; numerics.phase_diagram makes a grid"
+        )
+    size = max(lengths, default=1)
+    first = {key: value[0] if np.ndim(value) else value for key, value in at.items()}
+    values = {
+        symbol: np.full(size, number)
+        for symbol, number in numbers_for(equations.free_symbols, first, "the stability problem").items()
+    }
+    names = {str(symbol): symbol for symbol in values}
+    for key, given in at.items():
+        if np.ndim(given):
+            distinct, places = np.unique(np.asarray(given), return_inverse=True)
+            values[names[str(key)]] = np.array([number_for(names[str(key)], entry) for entry in distinct])[places]
+    return Grid(values, size), bool(lengths)
+
+
+def exponents_on(equations: Stability, grid: Grid, runs: Runs) -> Exponents:
+    """The exponents of every block at every point of a grid, and the phases that follow."""
+    refuse_impossible(equations, grid)
+    estimates = tuple(
+        scalar_exponent(block, grid, seed=runs.seed) if block.is_scalar else _by_runs(block, grid, runs)
+        for block in equations.blocks
+    )
+    curvatures = tuple(_mean_curvature(block, grid) for block in equations.blocks)
+    return Exponents(estimates, curvatures, phases_of(equations.blocks, estimates, curvatures, grid))
+
+
+def refuse_impossible(equations: Stability, grid: Grid) -> None:
+    """Raise `ValuesError` for a learning rate that is not positive and for impossible laws, at any point."""
+    rates = grid.of(equations.learning_rate)
+    if np.any(rates <= 0) or not np.all(np.isfinite(rates)):
+        raise ValuesError(
+            f"learning_rate = {equations.learning_rate} takes the value {rates.min():g}; it must be positive"
+        )
+    for block in equations.blocks:
+        for _, law in block.randomness.of(block.curvature).groups:
+            symbols = sorted(law.free_symbols, key=str)
+            table = {tuple(row) for row in np.array([grid.values[s] for s in symbols]).T} if symbols else set()
+            corners = table if len(table) <= 64 else _corners(table)
+            for row in corners:
+                _substituted(law, dict(zip(symbols, row, strict=True)))
+
+
+def _substituted(law: Any, values: Mapping[Symbol, float]) -> None:
+    try:
+        law.substitute(values)
+    except InvalidLaw as error:
+        given = ", ".join(f"{symbol}: {value:g}" for symbol, value in values.items())
+        raise ValuesError(f"at={{{given}}} makes the law {law} impossible: {error}") from None
+
+
+def _corners(table: set[tuple[float, ...]]) -> set[tuple[float, ...]]:
+    """The rows with the smallest and the largest value of each column: laws are impossible beyond a bound."""
+    rows = sorted(table)
+    width = len(rows[0])
+    return {pick(rows, key=lambda row: row[column]) for column in range(width) for pick in (min, max)}
+
+
+def _by_runs(block: Block, grid: Grid, runs: Runs) -> Estimate:
+    """The top exponent of a matrix block from simulated products, point by point."""
+    values, errors = np.empty(grid.size), np.empty(grid.size)
+    for index in range(grid.size):
+        numbers = {symbol: float(column[index]) for symbol, column in grid.values.items()}
+        size = whole_number(float(grid.of(block.batch.size)[index]), f"batch_size = {block.batch.size}")
+        equations = block.random_map(size)
+        needed = _open_symbols(equations)
+        found = lyapunov_spectrum(
+            equations,
+            at={symbol: value for symbol, value in numbers.items() if symbol in needed},
+            steps=runs.steps,
+            replicas=runs.replicas,
+            seed=runs.seed,
+            exponents=1,
+            target=runs.target,
+            threads=runs.threads,
+        )
+        values[index], errors[index] = float(found["spectrum"][0]), float(found["standard_error"][0])
+    return Estimate(values, errors, ExponentKind.MONTE_CARLO)
+
+
+def _open_symbols(equations: Any) -> set[Symbol]:
+    laws = set().union(set(), *(law.free_symbols for _, law in equations.draws))
+    return set(equations.free_symbols) | laws
+
+
+def _mean_curvature(block: Block, grid: Grid) -> Array:
+    """The mean curvature of a block, of a matrix its smallest eigenvalue; NaN where the mean does not exist."""
+    matrix = block.mean_curvature
+    if matrix is None:
+        return np.full(grid.size, np.nan)
+    table = grid.table(list(matrix)).T.reshape(-1, block.size, block.size)
+    return np.real(np.linalg.eigvals(table)).min(axis=1)
+
+
+def phase_attributes(found: Exponents) -> dict[str, Any]:
+    """What the codes of a phase mean, in the words of CF conventions."""
+    return {"flag_values": list(range(len(PHASES))), "flag_meanings": list(PHASES), "long_name": "phase"}
+
+
+def attributes(equations: Stability, at: Mapping[Any, Any]) -> dict[str, Any]:
+    """What a reader needs to trust the numbers."""
+    point = ", ".join(f"{name} = {value}" for name, value in equations.point.items())
+    return {
+        "clock": str(equations.clock),
+        "at": ", ".join(f"{key}={value}" for key, value in at.items() if np.ndim(value) == 0),
+        "point": point,
+        "conventions": "; ".join(equations.conventions),
+        "model_hash": equations.model_hash,
+        "versions": versions(),
+    }

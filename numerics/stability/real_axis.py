@@ -1,0 +1,256 @@
+r"""Batches of several samples of any law with a characteristic function: the integral along the real axis.
+
+$$ \Lambda = \int_0^\infty\frac{e^{-t} - \mathrm{Re}\,e^{i\kappa t}\varphi_h(wt/S)^S}{t}\,dt, $$
+
+cut by a smooth window that falls from 1 to 0 between T/2 and T: what oscillates there then contributes less than any power of 1/T,
+where a sharp cut would leave a term of order 1/T. T and the number of panels double until two answers agree; their difference is
+the error, so that a log singularity met by the support shows as a larger error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import sympy
+from numpy.typing import NDArray
+
+from numerics.stability.conditional import independent
+from numerics.stability.panels import composite, graded
+from numerics.stability.problem import Array, Estimate, Grid, Problem
+from numerics.stability.standard_laws import Component, StandardLaw, component
+from theory import ExponentKind
+from theory.errors import UnsupportedExpectation
+from theory.stability.batches import FRESH
+from theory.stability.characteristic import gaussian_moments, quadratic_parts
+from theory.stability.randomness import ENUMERATED
+
+Complex = NDArray[np.complex128]
+
+DOUBLINGS, DOUBLINGS_BY_QUADRATURE = 10, 6
+"""How often the range doubles at most; fewer where every value of the characteristic function is an integral of its own."""
+GOAL, GOAL_BY_QUADRATURE = 1e-10, 1e-7
+"""The error at which doubling stops."""
+ACCEPTED = 1e-5
+"""The largest error of an answer; beyond, random draws do better."""
+POINTS_BY_QUADRATURE = 16
+"""Points of a grid up to which characteristic functions are integrated (a second or so each); larger grids draw at random."""
+
+
+@dataclass(frozen=True)
+class Characteristic:
+    """phi(t) of one sample's curvature; `by_quadrature` says that every value is an integral."""
+
+    function: Callable[[Array], Complex]
+    by_quadrature: bool = False
+
+    def __call__(self, t: Array) -> Complex:
+        return self.function(t)
+
+
+def by_real_axis(problem: Problem) -> Estimate | None:
+    """The exponent of batches of independent draws; None without a usable characteristic function, or short of accuracy."""
+    if problem.batch.mode not in FRESH or problem.randomness.of(problem.curvature).outcome_count > ENUMERATED:
+        return None
+    values, errors = np.empty(problem.grid.size), np.empty(problem.grid.size)
+    for point in range(problem.grid.size):
+        single = replace(problem, grid=problem.grid.subset(np.arange(problem.grid.size) == point))
+        function = _characteristic(single)
+        if function is None or (function.by_quadrature and problem.grid.size > POINTS_BY_QUADRATURE):
+            return None
+        keep, weight = (float(v[0]) for v in single.grid.table([problem.keep, problem.weight]))
+        values[point], errors[point] = _integral(function, keep, weight, problem.size)
+    return problem.estimate(values, errors, ExponentKind.QUADRATURE) if np.all(errors <= ACCEPTED) else None
+
+
+def _integral(function: Characteristic, keep: float, weight: float, batch: int) -> tuple[float, float]:
+    """The integral and its error. Time is measured in units of the typical size of the multiplier."""
+    scale = _typical_size(function, keep, weight, batch)
+    previous, difference = np.nan, np.inf
+    goal = GOAL_BY_QUADRATURE if function.by_quadrature else GOAL
+    for doubling in range(DOUBLINGS_BY_QUADRATURE if function.by_quadrature else DOUBLINGS):
+        end = 64.0 * 2**doubling
+        head = 2.0 ** np.arange(-40, 1)
+        breaks = np.concatenate([[0.0], head, np.arange(2.0, end + 1)])
+        t, weights = composite(breaks, 12)
+        window = _window(t / end)
+        phase = np.exp(1j * keep / scale * t) * function(weight / scale * t / batch) ** batch
+        value = float(weights @ ((np.exp(-t) - np.real(phase) * window) / t))
+        difference, previous = abs(value - previous), value
+        if difference < goal:
+            break
+    return np.log(scale) + previous, difference + 1e-13
+
+
+def _typical_size(function: Characteristic, keep: float, weight: float, batch: int) -> float:
+    """1/t for the t at which the characteristic function of the multiplier has fallen to about one half."""
+    t = 2.0 ** np.arange(-40, 41) / max(abs(keep), 1e-12)
+    fallen = np.abs(function(weight * t / batch)) ** batch < 0.5
+    first = t[np.argmax(fallen)] if fallen.any() else np.inf
+    return float(max(abs(keep), 1 / first))
+
+
+def _window(s: Array) -> Array:
+    """1 below one half, 0 above one, smooth of every order between."""
+    u = np.clip((s - 0.5) * 2, 1e-12, 1 - 1e-12)
+    falling = np.exp(-1 / (1 - u))
+    rising = np.exp(-1 / u)
+    return np.where(s <= 0.5, 1.0, np.where(s >= 1.0, 0.0, falling / (falling + rising)))
+
+
+# ------------------------------------------------------------------------------------------- characteristic functions
+
+
+def _characteristic(problem: Problem) -> Characteristic | None:
+    """phi(t) of one sample's curvature at one point of the grid, conditional on the finite laws."""
+    parts: list[tuple[float, Characteristic]] = []
+    for conditional, share in problem.cases():
+        for road in (_of_constant, _of_gaussian, _of_linear, _of_density, _of_conditional):
+            function = road(conditional)
+            if function is not None:
+                break
+        else:
+            return None
+        parts.append((float(problem.grid.of(share)[0]), function))
+    return Characteristic(
+        lambda t: sum((share * function(t) for share, function in parts), np.zeros(t.shape, dtype=complex)),
+        any(function.by_quadrature for _, function in parts),
+    )
+
+
+def _number(grid: Grid, expression: sympy.Expr) -> float:
+    return float(grid.of(expression)[0])
+
+
+def _of_constant(problem: Problem) -> Characteristic | None:
+    if problem.randomness.groups:
+        return None
+    value = _number(problem.grid, problem.curvature)
+    return Characteristic(lambda t: np.exp(1j * value * t))
+
+
+def _of_gaussian(problem: Problem) -> Characteristic | None:
+    """A polynomial of degree two in Gaussian numbers: one factor for each principal axis."""
+    parts, moments = quadratic_parts(problem.curvature, problem.randomness), gaussian_moments(problem.randomness)
+    if parts is None or moments is None:
+        return None
+    grid, size = problem.grid, parts[0].rows
+    quadratic, covariance = (grid.table(list(m)).reshape(size, size) for m in (parts[0], moments[1]))
+    linear, means = (grid.table(list(m)).reshape(size) for m in (parts[1], moments[0]))
+    levels, vectors = np.linalg.eigh(covariance)
+    root = vectors * np.sqrt(np.clip(levels, 0, None))
+    axes, rotation = np.linalg.eigh(root.T @ quadratic @ root)
+    slopes = rotation.T @ root.T @ (2 * quadratic @ means + linear)
+    constant = means @ quadratic @ means + linear @ means + _number(grid, parts[2])
+
+    def function(t: Array) -> Complex:
+        result = np.exp(1j * constant * t)
+        for axis, slope in zip(axes, slopes, strict=True):
+            factor = 1 - 2j * t * axis
+            result = result / np.sqrt(factor) * np.exp(-(t**2) * slope**2 / (2 * factor))
+        return result
+
+    return Characteristic(function)
+
+
+def _of_linear(problem: Problem) -> Characteristic | None:
+    """A sum of independent symbols, each with a characteristic function in closed form."""
+    statement = independent(problem.curvature, problem.randomness)
+    if statement is None:
+        return None
+    names = list(statement.laws)
+    polynomial = sympy.Poly(statement.curvature, *names) if statement.curvature.is_polynomial(*names) else None
+    if polynomial is None or polynomial.total_degree() > 1:
+        return None
+    t = sympy.Dummy("t", real=True)
+    try:
+        factors = [law.characteristic_function(t * polynomial.coeff_monomial(s)) for s, law in statement.laws.items()]
+    except UnsupportedExpectation:
+        return None
+    constant = polynomial.coeff_monomial(1)
+    expression = sympy.exp(sympy.I * t * constant) * sympy.Mul(*factors)
+    values = {s: sympy.Float(float(v[0]), 17) for s, v in problem.grid.values.items()}
+    compiled = sympy.lambdify(t, expression.xreplace(values), "numpy")
+    return Characteristic(lambda x: np.asarray(compiled(x), dtype=complex) + np.zeros(x.shape, dtype=complex))
+
+
+def _of_density(problem: Problem) -> Characteristic | None:
+    """A function of one continuous symbol on a bounded or fast decaying support: quadrature over its density."""
+    if len(problem.randomness.groups) != 1 or len(problem.randomness.symbols) != 1:
+        return None
+    (symbol,) = problem.randomness.symbols
+    part = component(problem.randomness.groups[0][1], problem.grid)
+    if part is None or not _decays(part.standard):
+        return None
+    law = part.standard
+    values = {s: float(v[0]) for s, v in problem.grid.values.items()}
+    compiled = sympy.lambdify(
+        symbol, problem.curvature.xreplace({s: sympy.Float(v, 17) for s, v in values.items()}), "numpy"
+    )
+
+    lower, upper = max(law.lower, -40.0), min(law.upper, 60.0)
+    spread = _spread(compiled, part, lower, upper)
+
+    def function(t: Array) -> Complex:
+        resolution = int(np.clip(np.abs(t).max() * spread, 32, 4096))
+        breaks = np.union1d(graded(law.rough, lower, upper, finest=2.0**-40), np.linspace(lower, upper, resolution + 1))
+        y, w = composite(breaks, 12)
+        weights = w * law.density(y)
+        kept = weights > 1e-18
+        h = np.asarray(compiled(part.location[0] + part.scale[0] * y[kept]), dtype=float) + np.zeros(kept.sum())
+        blocks = np.array_split(t, max(1, t.size * kept.sum() // 2**22))
+        return np.concatenate([np.exp(1j * np.outer(block, h)) @ weights[kept] for block in blocks])
+
+    return Characteristic(function, by_quadrature=True)
+
+
+def _spread(compiled: Callable[[Array], Array], part: Component, lower: float, upper: float) -> float:
+    """The range of the curvature over what matters of the support."""
+    y = np.linspace(max(lower, -8.0), min(upper, 30.0), 257)
+    h = np.asarray(compiled(part.location[0] + part.scale[0] * y), dtype=float) + np.zeros(y.size)
+    return float(h.max() - h.min()) / 4
+
+
+def _decays(law: StandardLaw) -> bool:
+    """Whether the density is negligible beyond 60 standard units."""
+    far = np.array([-60.0, 60.0])
+    inside = np.array([law.lower > -60.0, law.upper < 60.0])
+    return bool(np.all(inside | (law.density(far) < 1e-18)))
+
+
+def _of_conditional(problem: Problem) -> Characteristic | None:
+    """A product form c(y) + x b(y): the characteristic function of x given y, averaged over the density of y."""
+    statement = independent(problem.curvature, problem.randomness)
+    if statement is None or len(statement.laws) != 2:
+        return None
+    values = {s: sympy.Float(float(v[0]), 17) for s, v in problem.grid.values.items()}
+    for inner, law in statement.laws.items():
+        (outer,) = [s for s in statement.laws if s != inner]
+        part = component(statement.laws[outer], problem.grid)
+        if not statement.curvature.is_polynomial(inner) or sympy.degree(statement.curvature, inner) != 1:
+            continue
+        if part is None or not _decays(part.standard):
+            continue
+        slope, constant = sympy.Poly(statement.curvature.xreplace(values), inner).all_coeffs()
+        t = sympy.Dummy("t", real=True)
+        try:
+            phase = law.substitute(values).characteristic_function(t * slope) * sympy.exp(sympy.I * t * constant)
+        except UnsupportedExpectation:
+            continue
+        return _averaged(sympy.lambdify([t, outer], phase, "numpy"), part)
+    return None
+
+
+def _averaged(compiled: Callable[[Array, Array], Complex], part: Component) -> Characteristic:
+    law = part.standard
+    y, w = composite(graded(law.rough, max(law.lower, -40.0), min(law.upper, 60.0), finest=2.0**-30), 24)
+    weights = w * law.density(y)
+    kept = weights > 1e-18
+    at = part.location[0] + part.scale[0] * y[kept]
+
+    def function(t: Array) -> Complex:
+        blocks = np.array_split(t, max(1, t.size * kept.sum() // 2**22))
+        return np.concatenate([compiled(block[:, None], at[None, :]) @ weights[kept] for block in blocks])
+
+    return Characteristic(function, by_quadrature=True)
