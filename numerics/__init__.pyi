@@ -7,6 +7,7 @@ from numerics.compare import (
     fit_exponent as fit_exponent,
     holm as holm,
 )
+from numerics.fates import Fate as Fate, fates as fates
 from numerics.generate import generate as generate
 from numerics.kernel import Kernel as Kernel
 from numerics.lyapunov import linear_growth as linear_growth, lyapunov_spectrum as lyapunov_spectrum
@@ -23,4 +24,6 @@ from numerics.solve.methods import (
     SmallNoise as SmallNoise,
     Stiff as Stiff,
 )
+from numerics.stability.phase_diagram import phase_diagram as phase_diagram
+from numerics.stability.thresholds import StableSet as StableSet, Thresholds as Thresholds, thresholds as thresholds
 from numerics.targets import Resources as Resources, Target as Target, TargetUnavailable as TargetUnavailable

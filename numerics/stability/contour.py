@@ -25,7 +25,7 @@ LARGEST = 24
 """The largest batch for which the rotated integrand keeps twelve digits."""
 LAST, FAR = 6, 130
 """The last panel ends at radius 2^6, where exp(-r/sqrt 2) is negligible; where keep = 0 only a power law decays, and it ends at 2^130."""
-NODES = (14, 10)
+NODES = (18, 12)
 CHUNK = 2**22
 
 

@@ -11,7 +11,6 @@ import xarray as xr
 from numpy.typing import NDArray
 from sympy import Symbol
 
-from numerics.lyapunov import lyapunov_spectrum
 from numerics.results import versions
 from numerics.stability.exponent import scalar_exponent
 from numerics.stability.phases import PHASES, phases_of
@@ -139,6 +138,8 @@ def _corners(table: set[tuple[float, ...]]) -> set[tuple[float, ...]]:
 
 def _by_runs(block: Block, grid: Grid, runs: Runs) -> Estimate:
     """The top exponent of a matrix block from simulated products, point by point."""
+    from numerics.lyapunov import lyapunov_spectrum  # which builds on numerics.solve, whose dispatch comes here
+
     values, errors = np.empty(grid.size), np.empty(grid.size)
     for index in range(grid.size):
         numbers = {symbol: float(column[index]) for symbol, column in grid.values.items()}

@@ -22,12 +22,16 @@ PHASES = (
 """The names of the phases; their position is their code.
 
 A mode descends if its mean curvature is negative, so that the mean loss falls along it. No mode grows: the point attracts. Only modes
-that descend grow: correct learning. Only modes that ascend: incorrect learning at a saddle, and plain instability at a minimum, where
-nothing descends. Both: complete instability. Modes whose mean curvature is zero, indefinite or undefined give instability without a
-direction. Undecided: the largest exponent is within its error of zero (three standard errors for Monte Carlo).
+that descend grow: correct learning. Only modes that ascend: incorrect learning at a saddle, and plain instability at a minimum,
+where every mode ascends. Both: complete instability. Modes whose mean curvature is zero, indefinite or undefined give instability
+without a direction. Undecided: an exponent is within its error of zero (three standard errors for Monte Carlo).
 """
 
 SADDLE, CORRECT, INCORRECT, COMPLETE, UNDIRECTED, MINIMUM, UNDECIDED = range(len(PHASES))
+
+
+ROUNDING = 1e-12
+"""A mean curvature below this share of the largest one at the point is zero up to rounding."""
 
 
 def phases_of(
@@ -35,17 +39,19 @@ def phases_of(
 ) -> NDArray[np.int8]:
     """The phase at every point of a grid. Neutral modes never count as unstable."""
     descending, ascending, other, unsure, saddle = (np.zeros(grid.size, dtype=bool) for _ in range(5))
+    scale = ROUNDING * np.maximum(np.max([np.nan_to_num(np.abs(c)) for c in curvatures], axis=0), 1.0)
     for block, estimate, curvature in zip(blocks, estimates, curvatures, strict=True):
         if block.is_neutral:
             continue
         lowest, highest = _range(block, curvature, grid)
+        falls, rises = highest < -scale, lowest > scale
         slack = (3.0 if estimate.kind == ExponentKind.MONTE_CARLO else 1.0) * estimate.errors
         grows = estimate.values > 0
         unsure |= ~(np.abs(estimate.values) > slack)
-        saddle |= lowest < 0
-        descending |= grows & (highest < 0)
-        ascending |= grows & (lowest > 0)
-        other |= grows & ~(highest < 0) & ~(lowest > 0)
+        saddle |= ~rises
+        descending |= grows & falls
+        ascending |= grows & rises
+        other |= grows & ~falls & ~rises
     codes = np.where(saddle, SADDLE, MINIMUM)
     codes = np.where(other, UNDIRECTED, codes)
     codes = np.where(~other & descending, CORRECT, codes)

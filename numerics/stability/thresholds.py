@@ -104,7 +104,7 @@ def thresholds(
     >>> eta = symbols("eta", positive=True)
     >>> model = Model((u*w - y)**2/2, [u, w], {y: Discrete({1: 0.5, -0.8: 0.5})})
     >>> print(thresholds(stability(model, SGD(eta), point={u: 0, w: 0}), of=eta, between=(0.01, 5)).mode("u + w"))
-    u + w: stable for eta in (0.25, 1.71119456) within [0.01, 5] (all roots found)
+    u + w: stable for eta in (0.25, 1.71107219) within [0.01, 5] (all roots found)
     """
     symbol = _symbol(equations, of)
     low, high = _range(between)

@@ -52,12 +52,13 @@ class OneStep:
 class Block(Identified):
     """An invariant subspace of the linearised dynamics.
 
-    `vectors`: its basis in the space of the parameters, one column per dimension; for a scalar block one column per copy.
+    `directions`: the coordinates of one copy as combinations of the parameters. `vectors`: their coefficients, one column per dimension
+    and copy.
     `curvature`: one sample's Hessian in that basis; a scalar block has a 1 x 1 matrix. `multiplicity`: copies of a block with
     the same curvature. `irreducible`: False where it might split further (`theory.stability.splitting`).
     """
 
-    name: str
+    directions: tuple[Expr, ...]
     vectors: ImmutableDenseMatrix
     curvature: ImmutableDenseMatrix
     randomness: Randomness
@@ -65,6 +66,16 @@ class Block(Identified):
     step: OneStep
     multiplicity: int = 1
     irreducible: bool = True
+
+    @property
+    def label(self) -> Expr:
+        """What the block is called: its direction, or the tuple of them."""
+        return self.directions[0] if self.size == 1 else sympy.Tuple(*self.directions)
+
+    @property
+    def name(self) -> str:
+        """The label as a text, `u + w` or `(u, w)`."""
+        return str(self.label)
 
     @property
     def size(self) -> int:
@@ -166,7 +177,7 @@ class Block(Identified):
     def content(self) -> tuple[Any, ...]:
         step = self.step
         scalars = (step.carry, step.weight, step.drag, step.pull, step.beta, step.shift, step.has_velocity)
-        return self.name, self.vectors, self.curvature, self.randomness, self.batch, scalars, self.multiplicity
+        return self.directions, self.vectors, self.curvature, self.randomness, self.batch, scalars, self.multiplicity
 
     def __repr__(self) -> str:
         copies = f" x{self.multiplicity}" if self.multiplicity > 1 else ""

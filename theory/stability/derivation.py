@@ -101,7 +101,7 @@ class Stability(Equations):
 
 def exponent_of(block: Block) -> Display:
     """The left side: the Lyapunov exponent of a block."""
-    return Display("Lambda({})", r"\Lambda_{{{}}}", sympy.Symbol(block.name))
+    return Display("Lambda({})", r"\Lambda_{{{}}}", block.label)
 
 
 def stability(model: Model, algorithm: SGD, *, point: Mapping[Any, Any]) -> Stability:
@@ -139,7 +139,7 @@ def stability(model: Model, algorithm: SGD, *, point: Mapping[Any, Any]) -> Stab
     >>> found.block("u + w").exponent
     log(eta + 1)/2 + log(Abs(a*eta - 1))/2
     >>> [boundary.expression for boundary in found.boundaries[:2]]
-    [a*eta + a - 1, a*eta**2 + a*eta - eta - 2]
+    [a*eta - a + 1, a*eta**2 - a*eta + eta - 2]
     """
     require_statement(model, algorithm, "stability")
     refuse_unless_plain(algorithm, "stability")
@@ -201,11 +201,9 @@ def _blocks(
         copies, curvature = piece.basis.cols, curvature[:1, :1]
     else:
         copies = 1
-    names = [_direction(piece.basis[:, j], model.parameters) for j in range(piece.basis.cols)]
-    scalar = curvature.rows == 1
     return [
         Block(
-            name=names[0] if scalar else f"({', '.join(names)})",
+            directions=tuple(_direction(piece.basis[:, j], model.parameters) for j in range(curvature.rows)),
             vectors=piece.basis,
             curvature=ImmutableDenseMatrix(curvature.applyfunc(lambda entry: _readable(entry, randomness))),
             randomness=randomness.of(curvature),
@@ -229,11 +227,9 @@ def _readable(entry: Expr, randomness: Randomness) -> Expr:
     return sympy.Add(*(sympy.factor_terms(sympy.cancel(c)) * function for function, c in parts.items()))
 
 
-def _direction(vector: sympy.MatrixBase, parameters: tuple[Any, ...]) -> str:
-    """A direction in parameter space as a text, `u + w`."""
-    return str(
-        sympy.Add(*(c * symbols(p.name) for c, p in zip(vector, parameters, strict=True) if c != 0), evaluate=True)
-    )
+def _direction(vector: sympy.MatrixBase, parameters: tuple[Any, ...]) -> Expr:
+    """A direction in parameter space, u + w."""
+    return sympy.Add(*(c * symbols(p.name) for c, p in zip(vector, parameters, strict=True) if c != 0))
 
 
 def _merged(blocks: list[Block]) -> tuple[Block, ...]:
@@ -341,7 +337,7 @@ def _integral(blocks: Any) -> list[Step]:
     for block in listed:
         function = characteristic_function(block.curvature[0, 0], block.randomness, t)
         if function is not None:
-            rows.append((Display("phi({})", r"\varphi_{{{}}}(t)", sympy.Symbol(block.name)), function))
+            rows.append((Display("phi({})", r"\varphi_{{{}}}(t)", block.label), function))
     if not listed:
         return []
     return [
@@ -355,4 +351,4 @@ def _integral(blocks: Any) -> list[Step]:
 
 
 def _curvature_of(block: Block) -> Display:
-    return Display("h({})", r"h_{{{}}}", sympy.Symbol(block.name))
+    return Display("h({})", r"h_{{{}}}", block.label)

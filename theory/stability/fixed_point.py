@@ -2,6 +2,7 @@ r"""Noise-free fixed points: points at which every sample's gradient, weight dec
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,8 +11,9 @@ from sympy import Expr, ImmutableDenseMatrix, S, Symbol
 
 from theory.algorithm import SGD, Sampling
 from theory.calculus.gradient import gradient
-from theory.errors import DerivationError, InvalidRequest, MissingValue, UnknownValue, UnsupportedExpectation
+from theory.errors import DerivationError, MissingValue, UnknownValue, UnsupportedExpectation, ValuesError
 from theory.expectation import expectation
+from theory.laws.parameters import rationalized
 from theory.model import Model
 from theory.stability.randomness import Randomness, nonvanishing_parts, randomness_of
 from theory.update import require_statement
@@ -74,45 +76,60 @@ def refuse_vectors(model: Model) -> None:
 
 
 def read_point(model: Model, point: Any) -> dict[Symbol, Expr]:
-    """`point` as a value for every parameter. Raises `MissingValue`, `UnknownValue`, `InvalidRequest`."""
+    """Return the place of every parameter, a number or an expression of hyperparameters.
+
+    Raises `UnknownValue`, `MissingValue`, `ValuesError`, each naming the parameter; `UnsupportedExpectation` for a vector model.
+
+    >>> from theory import Model, Normal, symbols
+    >>> u, w, x = symbols("u w x")
+    >>> read_point(Model((u*w*x - x)**2/2, [u, w], {x: Normal()}), {"u": 0, w: 0.5})
+    {u: 0, w: 1/2}
+    """
     refuse_vectors(model)
+    names = {parameter.name: parameter for parameter in model.parameters}
     if not isinstance(point, Mapping):
-        raise InvalidRequest(f"point={point!r}: give a value for every parameter, as in point={{u: 0, w: 0}}")
-    names = {str(parameter): parameter for parameter in model.parameters}
-    unknown = [key for key in point if str(key) not in names]
-    if unknown:
-        raise UnknownValue(f"point={{{unknown[0]}: ...}}: the parameters of this model are {', '.join(names)}")
-    given = {names[str(key)]: _coordinate(key, value, model) for key, value in point.items()}
-    missing = [name for name, parameter in names.items() if parameter not in given]
-    if missing:
-        raise MissingValue(
-            f"point leaves {', '.join(missing)} open; give a value for every parameter, as in point={{{missing[0]}: 0}}"
+        raise ValuesError(
+            f"point={point!r}: expected a value for each of {', '.join(names)}, as in {{{next(iter(names))}: 0}}"
         )
+    given: dict[Symbol, Expr] = {}
+    for key, value in point.items():
+        parameter = names.get(str(key))
+        if parameter is None:
+            close = difflib.get_close_matches(str(key), list(names), n=1)
+            hint = f" (did you mean {close[0]}?)" if close else ""
+            raise UnknownValue(
+                f"point={{{key}: {value}}}: the model trains no {key}{hint}; its parameters are {', '.join(names)}"
+            )
+        given[parameter] = _place(model, parameter, value)
+    if missing := [name for name in names if names[name] not in given]:
+        raise MissingValue(f"point needs a value for {', '.join(missing)}; give it as point={{{missing[0]}: 0}}")
     return {parameter: given[parameter] for parameter in model.parameters}
 
 
-def _coordinate(key: Any, value: Any, model: Model) -> Expr:
+def _place(model: Model, parameter: Any, value: Any) -> Expr:
+    label = f"point={{{parameter}: {value!r}}}"
     try:
-        number = sympy.nsimplify(value, rational=True) if isinstance(value, float) else sympy.sympify(value)
-    except (sympy.SympifyError, TypeError, ValueError):
-        number = None
-    if (
-        not isinstance(number, Expr)
-        or isinstance(value, (bool, str))
-        or number.is_extended_real is not True
-        or number.is_infinite
-    ):
-        raise InvalidRequest(f"point={{{key}: {value!r}}}: give a real number or an expression of real symbols")
-    moving = sorted(number.free_symbols & (set(model.parameters) | set(model.random)), key=str)
-    if moving:
-        raise InvalidRequest(f"point={{{key}: {value}}} holds {moving[0]}, which SGD moves or draws; give constants")
-    return number
+        place = None if isinstance(value, bool) else sympy.sympify(value, strict=True)  # text is refused, not evaluated
+    except sympy.SympifyError:
+        place = None
+    if not isinstance(place, Expr) or place.is_real is False or place.is_finite is False or place is S.NaN:
+        raise ValuesError(f"{label}: expected a real number or an expression of hyperparameters")
+    if moving := sorted(place.free_symbols & {*model.parameters, *model.random}, key=str):
+        raise ValuesError(
+            f"{label}: a point is fixed, but {moving[0]} is {'trained' if moving[0] in model.parameters else 'random'}"
+        )
+    return rationalized(place)
+
+
+def residual_gradient(model: Model, algorithm: SGD, point: Mapping[Symbol, Expr]) -> dict[Symbol, Expr]:
+    """The gradients at a point, weight decay included, that do not vanish for every sample: none at a noise-free fixed point."""
+    slopes, randomness = local_gradient(model, algorithm, point)
+    return {p: slope for p, slope in slopes.items() if nonvanishing_parts(slope, randomness)}
 
 
 def require_fixed_point(model: Model, algorithm: SGD, point: Mapping[Symbol, Expr]) -> None:
     """Raise `NotNoiseFreeFixedPoint` with what is left of the gradient."""
-    slopes, randomness = local_gradient(model, algorithm, point)
-    residual = {p: slope for p, slope in slopes.items() if nonvanishing_parts(slope, randomness)}
+    residual = residual_gradient(model, algorithm, point)
     if residual:
         shown = "; ".join(f"d loss / d {p} = {g}" for p, g in residual.items())
         where = ", ".join(f"{p} = {value}" for p, value in point.items())
