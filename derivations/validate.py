@@ -105,7 +105,8 @@ def run_claims(
 def _checked(claim: Claim, raised: Callable[[Claim, Exception], None]) -> ClaimResult:
     began = perf_counter()
     try:
-        evidence = tuple(claim.check())
+        findings = tuple(claim.check())
+        evidence = tuple(finding for finding in findings if isinstance(finding, Evidence))
         _refuse_impossible(evidence)
     except ClaimNotRun as reason:
         return ClaimResult(claim, (), perf_counter() - began, not_run=str(reason))
@@ -114,7 +115,8 @@ def _checked(claim: Claim, raised: Callable[[Claim, Exception], None]) -> ClaimR
         frame = traceback.extract_tb(error.__traceback__)[-1]
         text = f"{type(error).__name__}: {error} ({frame.filename}:{frame.lineno})"
         return ClaimResult(claim, (), perf_counter() - began, error=text)
-    return ClaimResult(claim, evidence, perf_counter() - began)
+    exhibits = tuple(finding for finding in findings if not isinstance(finding, Evidence))
+    return ClaimResult(claim, evidence, perf_counter() - began, exhibits=exhibits)
 
 
 def _refuse_impossible(evidence: Iterable[Evidence]) -> None:

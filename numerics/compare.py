@@ -24,7 +24,7 @@ References: S. Holm, A simple sequentially rejective multiple test procedure (Sc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -61,7 +61,7 @@ class Agreement:
     exact; `level`, the family-wise error rate; `replicas`, how many were simulated; `diverged`, how many of them
     diverged (they enter no mean, and a single one makes the verdict `disagree`); `exact`, the (statistic, time) pairs
     without Monte Carlo error, compared by relative tolerance; `not_predicted`, simulated statistics left uncompared;
-    `theory`, the prediction itself.
+    `theory`, the prediction itself; `run`, what the simulation says about itself (its attributes: seed, at, algorithm).
     """
 
     table: xr.Dataset
@@ -71,6 +71,7 @@ class Agreement:
     exact: tuple[tuple[str, float], ...] = ()
     not_predicted: tuple[str, ...] = ()
     theory: xr.Dataset = field(default_factory=xr.Dataset)
+    run: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def agrees(self) -> bool:
@@ -113,10 +114,10 @@ class Agreement:
         return f"<Agreement {self.summary()}>"
 
     def plot(self) -> Figure:
-        """A matplotlib figure: simulated means with two standard errors, and theory, one panel per statistic."""
-        from numerics.figures import agreement_figure
+        """A matplotlib figure: theory, simulated means with two standard errors, and z below, one panel per statistic."""
+        from numerics.figures import plot_agreement
 
-        return agreement_figure(self)
+        return plot_agreement(self)
 
 
 def compare(prediction: xr.Dataset, simulation: xr.Dataset, *, level: float = 1e-3) -> Agreement:
@@ -164,7 +165,7 @@ def compare(prediction: xr.Dataset, simulation: xr.Dataset, *, level: float = 1e
     )
     exact = tuple((names[i], float(times[j])) for i, j in np.argwhere(columns["exact"]))
     extra = tuple(str(name) for name in simulation.data_vars if name not in names and "time" in simulation[name].dims)
-    return Agreement(table, level, replicas, int(lost.sum()), exact, extra, prediction)
+    return Agreement(table, level, replicas, int(lost.sum()), exact, extra, prediction, dict(simulation.attrs))
 
 
 def _tested(runs: Floats, predicted: Floats, errors: Floats, level: float, rounding: float) -> dict[str, NDArray[Any]]:

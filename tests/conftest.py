@@ -3,5 +3,5 @@
 import sys
 from pathlib import Path
 
-for folder in (".", "theory", "numerics"):
+for folder in (".", "theory", "numerics", "browser"):
     sys.path.insert(0, str(Path(__file__).parent / folder))

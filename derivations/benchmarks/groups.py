@@ -13,6 +13,7 @@ GROUPS = {
     "normals": "standard normals, against NumPy",
     "committee": "direct SGD on vectors, against NumPy, JAX and C",
     "explicit": "an ensemble of small models, against NumPy",
+    "fates": "direct SGD followed to its fate, against NumPy",
     "chain": "the exact chain of inner products, alone and against direct SGD",
     "elementary": "tanh, erf and exp of arrays, against libm",
     "solvers": "ensembles of differential equations, Lyapunov exponents, against SciPy, NumPy and C",

@@ -6,7 +6,7 @@ from importlib import import_module
 
 from derivations.claims.claim import Claim
 
-_MODULES = ("language", "kernels", "moments", "scaling")
+_MODULES = ("language", "kernels", "moments", "stability", "scaling")
 
 
 def all_claims() -> list[Claim]:

@@ -1,18 +1,25 @@
 """A claim: a statement of theory, and the check that could refute it.
 
-A check returns evidence of two kinds. *Exact* evidence holds or does not (an identity, a number to a stated digit).
+A check returns findings: evidence, and whatever exhibits (`derivations.claims.exhibits`) a reader should see beside it.
+Evidence is of two kinds. *Exact* evidence holds or does not (an identity, a number to a stated digit).
 *Statistical* evidence is a set of p-values of prediction against simulation; whether one is too small is decided once
 for a whole run, by Holm's procedure at family-wise level 10^-3 over every p-value of every claim.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from derivations.claims.exhibits import Exhibit
+
+if TYPE_CHECKING:
+    from numerics import Agreement
+    from theory.references import Reference
 
 LEVEL = 1e-3
 """Family-wise error rate of a run of `validate`."""
@@ -32,7 +39,8 @@ class Evidence:
     """One piece of evidence.
 
     `label` says what was compared; `predicted` and `measured` are texts for the reader. `holds` is the verdict of exact evidence
-    (None for statistical evidence); `p_values` and `largest_z` belong to statistical evidence.
+    (None for statistical evidence); `p_values` and `largest_z` belong to statistical evidence. `agreement` is the comparison
+    that it rests on, for a figure and a table.
     """
 
     label: str
@@ -41,17 +49,27 @@ class Evidence:
     holds: bool | None = None
     p_values: tuple[float, ...] = ()
     largest_z: float | None = None
+    agreement: Agreement | None = field(default=None, repr=False, compare=False)
+
+
+Finding = Evidence | Exhibit
+"""What a check returns, in the order in which a reader should meet it."""
+Check = Callable[[], Sequence[Finding]]
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A named claim: `check()` returns its evidence; `slow` claims run under `validate --full` only."""
+    """A named claim: `check()` returns its findings; `slow` claims run under `validate --full` only.
+
+    `references`: sources beyond those of the equations that the check shows.
+    """
 
     name: str
     statement: str
     body: Body
-    check: Callable[[], list[Evidence]]
+    check: Check
     slow: bool = False
+    references: tuple[Reference, ...] = ()
 
 
 class ClaimNotRun(Exception):
@@ -62,16 +80,22 @@ class ClaimNotRun(Exception):
 class ClaimResult:
     """A claim after its check.
 
-    `evidence`, `seconds`, `rejected` p-values (after Holm), `error` if the check raised, `not_run` if something it needs is not
-    installed.
+    `evidence`, `seconds`, `rejections`, how many p-values of each evidence are rejected (after Holm), `error` if the check raised,
+    `not_run` if something it needs is not installed; `exhibits`, what the check shows beside its evidence.
     """
 
     claim: Claim
     evidence: tuple[Evidence, ...]
     seconds: float
-    rejected: int = 0
+    rejections: tuple[int, ...] = ()
     error: str | None = None
     not_run: str | None = None
+    exhibits: tuple[Exhibit, ...] = ()
+
+    @property
+    def rejected(self) -> int:
+        """How many p-values of the claim are rejected."""
+        return sum(self.rejections)
 
     @property
     def agrees(self) -> bool:
@@ -102,12 +126,12 @@ class Registry:
     claims: list[Claim] = field(default_factory=list)
 
     def claim(
-        self, name: str, statement: str, body: Body, *, slow: bool = False
-    ) -> Callable[[Callable[[], list[Evidence]]], Any]:
+        self, name: str, statement: str, body: Body, *, slow: bool = False, references: Sequence[Reference] = ()
+    ) -> Callable[[Check], Check]:
         """Decorator: register a check under a name."""
 
-        def register(check: Callable[[], list[Evidence]]) -> Callable[[], list[Evidence]]:
-            self.claims.append(Claim(name, statement, body, check, slow))
+        def register(check: Check) -> Check:
+            self.claims.append(Claim(name, statement, body, check, slow, tuple(references)))
             return check
 
         return register
@@ -120,15 +144,16 @@ def exact(label: str, predicted: Any, measured: Any, holds: bool) -> Evidence:
 
 def close(label: str, predicted: float, measured: float, tolerance: float) -> Evidence:
     """Exact evidence that two numbers agree to an absolute tolerance that the caller derives, not tunes."""
+    difference = abs(predicted - measured)
     return exact(
         label,
         f"{predicted:.10g}",
-        f"{measured:.10g} (tolerance {tolerance:.1g})",
-        abs(predicted - measured) <= tolerance,
+        f"{measured:.10g} (off by {difference:.1g}, tolerance {tolerance:.1g})",
+        difference <= tolerance,
     )
 
 
-def from_agreement(label: str, agreement: Any) -> list[Evidence]:
+def from_agreement(label: str, agreement: Agreement) -> list[Evidence]:
     """The p-values of a comparison of prediction and simulation; diverged runs are evidence against."""
     table = agreement.table
     p_values = np.ravel(table["p_value"].values)
@@ -142,6 +167,7 @@ def from_agreement(label: str, agreement: Any) -> list[Evidence]:
             largest_z=float(np.nanmax(np.abs(z_values[np.isfinite(z_values)])))
             if np.isfinite(z_values).any()
             else None,
+            agreement=agreement,
         )
     ]
     if agreement.diverged:
@@ -158,17 +184,13 @@ def statistical(label: str, predicted: float, measured: float, standard_error: f
 
 
 def judge(results: Iterable[ClaimResult], level: float = LEVEL) -> list[ClaimResult]:
-    """The results with `rejected` filled in: Holm's procedure over every p-value of the run."""
-    from dataclasses import replace
-
+    """The results with `rejections` filled in: Holm's procedure over every p-value of the run."""
     from numerics import holm
 
     listed = list(results)
     p_values = np.array([p for r in listed for e in r.evidence for p in e.p_values])
-    rejected = holm(p_values, level) if p_values.size else np.zeros(0, dtype=bool)
-    judged, position = [], 0
-    for result in listed:
-        count = sum(len(e.p_values) for e in result.evidence)
-        judged.append(replace(result, rejected=int(rejected[position : position + count].sum())))
-        position += count
-    return judged
+    rejected = iter(holm(p_values, level) if p_values.size else ())
+    return [
+        replace(result, rejections=tuple(sum(bool(next(rejected)) for _ in e.p_values) for e in result.evidence))
+        for result in listed
+    ]

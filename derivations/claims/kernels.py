@@ -10,8 +10,10 @@ import sympy
 from scipy import stats
 from sympy import Expr, ImmutableDenseMatrix, erf, sqrt
 
-from derivations.claims.claim import Body, ClaimNotRun, Evidence, Registry, exact, from_agreement, statistical
+from derivations.claims.claim import Body, ClaimNotRun, Evidence, Finding, Registry, exact, from_agreement, statistical
+from derivations.claims.exhibits import Derivation, Drawing, GeneratedCode, Runs
 from numerics import EulerMaruyama, Method, Milstein, Precision, Target, compare, simulate, solve
+from numerics.figures import plot_distributions
 from theory import (
     SDE,
     SGD,
@@ -27,6 +29,7 @@ from theory import (
     symbols,
     vectors,
 )
+from theory.references import Reference
 
 REGISTRY = Registry()
 
@@ -34,6 +37,13 @@ n, c, tau, eta, p = symbols("n c tau eta p", positive=True)
 xi, x, s, u, w1, w2, y = symbols("xi x s u w1 w2 y")
 w, v, z = Vector("w", n), Vector("v", n), Vector("z", n)
 STATISTICS = {"m": dot(w, v), "q": dot(w, w)}
+RANDOM123 = Reference(
+    "salmon2011parallel",
+    "Salmon, John K. and Moraes, Mark A. and Dror, Ron O. and Shaw, David E.",
+    "Parallel random numbers: as easy as 1, 2, 3",
+    2011,
+    journal="Proceedings of the International Conference for High Performance Computing (SC11)",
+)
 KNOWN_ANSWERS = (  # counter; key; output of Philox4x32-10, from Random123's kat_vectors
     ((0, 0, 0, 0), (0, 0), (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
     ((0xFFFFFFFF,) * 4, (0xFFFFFFFF,) * 2, (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),
@@ -62,7 +72,8 @@ def two_units() -> Model:
     return Model((output - label) ** 2 / 2, [one, two, out1, out2], data, {dot(mu, mu): 1})
 
 
-@REGISTRY.claim("philox-known-answers", "the generator is Philox4x32-10: Random123's known answers", Body.KERNELS)
+@REGISTRY.claim("philox-known-answers", "the generator is Philox4x32-10: Random123's known answers", Body.KERNELS,
+                references=(RANDOM123,))  # fmt: skip
 def philox_known_answers() -> list[Evidence]:
     from numerics.random import philox4x32
 
@@ -76,9 +87,10 @@ def philox_known_answers() -> list[Evidence]:
 
 def _in_law(
     model: Model, algorithm: SGD, at: dict[Any, float], observe: dict[str, Expr], start: dict[Any, Any], **options: Any
-) -> list[Evidence]:
+) -> list[Finding]:
     """Kolmogorov-Smirnov p-values of the chain against direct SGD, one per statistic, at the last step."""
-    found = []
+    found: list[Finding] = []
+    samples: dict[str, tuple[Any, ...]] = {}
     runs = {
         method: simulate(
             model, algorithm, observe=observe, start=start, at=at, clock=Clock.STEPS, times=[options["until"]],
@@ -87,11 +99,14 @@ def _in_law(
         for seed, method in enumerate(Method, start=11)
     }  # fmt: skip
     for name in observe:
-        one, other = (runs[method][name].values[:, -1] for method in Method)
+        one, other = samples[name] = tuple(runs[method][name].values[:, -1] for method in Method)
         test = stats.ks_2samp(one, other)
         label = f"n = {at[n]:g}, {name} after {options['until']} steps, {one.size} runs each way"
         found.append(Evidence(label, "one law", f"distance {test.statistic:.4f}", p_values=(float(test.pvalue),)))
-    return found
+    stated = f"n = {at[n]:g}, {options['until']} steps, batch {algorithm.batch_size}"
+    names = tuple(map(str, Method))
+    drawing = Drawing(f"Distribution functions, {stated}", draw=lambda: plot_distributions(samples, names=names))
+    return [drawing, *(Runs.of(f"{stated}, {method}", run) for method, run in runs.items()), *found]
 
 
 @REGISTRY.claim(
@@ -99,13 +114,13 @@ def _in_law(
     "the chain of inner products has the law of direct SGD at n = 50 and 200: Kolmogorov-Smirnov",
     Body.KERNELS,
 )
-def chain_in_law() -> list[Evidence]:
+def chain_in_law() -> list[Finding]:
     unit, at = erf_unit(), {c: 1.5, tau: 0.3}
     start = {"m": 0.2, "q": 0.6}
-    evidence: list[Evidence] = []
+    findings: list[Finding] = []
     for size in (50, 200):
-        evidence += _in_law(unit, SGD(c / n), {**at, n: size}, STATISTICS, start, until=2 * size, replicas=4000)
-        evidence += _in_law(
+        findings += _in_law(unit, SGD(c / n), {**at, n: size}, STATISTICS, start, until=2 * size, replicas=4000)
+        findings += _in_law(
             unit, SGD(c / n, batch_size=3, momentum=HeavyBall(0.5), weight_decay=0.2), {**at, n: size}, STATISTICS, start,
             until=size, replicas=2000,
         )  # fmt: skip
@@ -123,8 +138,7 @@ def chain_in_law() -> list[Evidence]:
         out1: 1,
         out2: -0.6,
     }
-    evidence += _in_law(net, SGD(c / n), {c: 0.5, n: 50}, observe, begin, until=100, replicas=4000)
-    return evidence
+    return [*findings, *_in_law(net, SGD(c / n), {c: 0.5, n: 50}, observe, begin, until=100, replicas=4000)]
 
 
 @REGISTRY.claim(
@@ -132,7 +146,7 @@ def chain_in_law() -> list[Evidence]:
     "an erf unit at n = 10^6, c = 1.5, tau = 0.3, t = 4: the chain against the limit ODE",
     Body.KERNELS,
 )
-def erf_unit_large_n() -> list[Evidence]:
+def erf_unit_large_n() -> list[Finding]:
     model, algorithm, at = erf_unit(), SGD(c / n), {c: 1.5, tau: 0.3}
     limit = scaling_limit(model, algorithm, statistics=STATISTICS)
     start = {"m": 0.2, "q": 0.6}
@@ -154,7 +168,7 @@ def erf_unit_large_n() -> list[Evidence]:
         exact(f"{name} at t = 4 to five digits", value, f"{found[name]:.6f}", round(found[name], 5) == value)
         for name, value in {"m": 0.82073, "q": 0.91676}.items()
     ]
-    return [*evidence, *from_agreement("n = 10^6, 8 runs", compare(prediction, simulation))]
+    return [Derivation(limit), *evidence, *from_agreement("n = 10^6, 8 runs", compare(prediction, simulation))]
 
 
 @REGISTRY.claim(
@@ -162,7 +176,7 @@ def erf_unit_large_n() -> list[Evidence]:
     "10^5 replicas of a linear unit in single precision, as vector instructions, against exact moments",
     Body.KERNELS,
 )
-def ensemble_moments() -> list[Evidence]:
+def ensemble_moments() -> list[Finding]:
     model = Model(
         (w1 * x + w2 * s - y) ** 2 / 2, [w1, w2], {x: Normal(), s: Discrete({1: 1 - p, -1: p}), y: Normal(1, 2)}
     )
@@ -175,7 +189,7 @@ def ensemble_moments() -> list[Evidence]:
         model, algorithm, observe=recurrence, start=start, at=at, until=40, replicas=100_000, seed=2,
         precision=Precision.FLOAT32,
     )  # fmt: skip
-    return from_agreement("100,000 runs", compare(prediction, simulation))
+    return [Derivation(recurrence), *from_agreement("100,000 runs", compare(prediction, simulation))]
 
 
 @REGISTRY.claim(
@@ -183,14 +197,15 @@ def ensemble_moments() -> list[Evidence]:
     "du = a u dt + b u dB is integrated in the sense of Ito: E u and E u^2, which Stratonovich misses",
     Body.KERNELS,
 )
-def ito() -> list[Evidence]:
+def ito() -> list[Finding]:
     a, b = sympy.Rational(1, 2), sympy.Rational(4, 5)
     equations = SDE(rates={u: a * u}, covariance=ImmutableDenseMatrix([[b**2 * u**2]]))
-    evidence: list[Evidence] = []
+    findings: list[Finding] = [Derivation(equations)]
     replicas = 40_000
     for number, method in enumerate((EulerMaruyama(steps=400), Milstein(steps=400)), start=5):
         path = solve(equations, start={"u": 1.0}, until=1.0, times=[1.0], method=method, replicas=replicas, seed=number)
         values = path["u"].values[:, -1]
+        findings.append(Runs.of(type(method).__name__, path))
         # the moments of the scheme itself, which differ from those of the equation by a known O(1/steps)
         step = 1.0 / 400
         second = (1 + float(a) * step) ** 2 + float(b) ** 2 * step
@@ -200,21 +215,21 @@ def ito() -> list[Evidence]:
             sample = values**power
             error = float(sample.std(ddof=1) / np.sqrt(replicas))
             chance = float(2 * stats.norm.sf(abs(sample.mean() - value) / error))
-            evidence.append(
+            findings.append(
                 statistical(f"E u^{power} by {type(method).__name__}", value, float(sample.mean()), error, chance)
             )
         other = float(np.exp(float(a) + float(b) ** 2 / 2))
         far = (other - values.mean()) / (values.std(ddof=1) / np.sqrt(replicas))
-        evidence.append(
+        findings.append(
             exact("E u of Stratonovich is excluded", f"{other:.4f}", f"{far:.0f} standard errors away", far > 5)
         )
-    return evidence
+    return findings
 
 
 @REGISTRY.claim(
     "device-code", "every shipped kind of kernel becomes PTX for compute capability 9.0 without a spill", Body.KERNELS
 )
-def device_code() -> list[Evidence]:
+def device_code() -> list[Finding]:
     if importlib.util.find_spec("numba_cuda") is None:
         raise ClaimNotRun("the CUDA compiler is not installed; python -m pip install 'sgd-theory[cuda]'")
     from numerics.templates.sgd import sgd_program
@@ -224,11 +239,12 @@ def device_code() -> list[Evidence]:
         "direct SGD of an erf unit": (erf_unit(), SGD(c / n), STATISTICS, {c: 1, tau: 1, n: 100}),
         "an ensemble of scalar nets": (scalar, SGD(eta), {"u": u}, {eta: 0.1}),
     }
-    evidence = []
+    findings: list[Finding] = []
     for name, (model, algorithm, observe, values) in programs.items():
         for precision in Precision:
             kernel = sgd_program(model, algorithm, observe, values, target=Target.CUDA, precision=precision).kernel
             found = kernel.resources()
             text = f"{found.spills} bytes, {found.registers} registers"
-            evidence.append(exact(f"spills of {name}, {precision}", "0 bytes", text, found.spills == 0))
-    return evidence
+            findings.append(exact(f"spills of {name}, {precision}", "0 bytes", text, found.spills == 0))
+        findings.append(GeneratedCode(f"{name}, {precision}, for a GPU", kernel.source))
+    return findings

@@ -7,10 +7,12 @@ from typing import Any
 import sympy
 from sympy import Expr, Rational
 
-from derivations.claims.claim import Body, Evidence, Registry, exact, from_agreement
+from derivations.claims.claim import Body, Finding, Registry, exact, from_agreement
+from derivations.claims.exhibits import Derivation, Formulas
 from numerics import compare, simulate, solve
 from theory import SGD, Discrete, Model, Normal, Rademacher, Vector, dot, gradient, moments, symbols, vectors
 from theory.components import component_symbols
+from theory.equations import Display, gradient_coefficient
 
 REGISTRY = Registry()
 
@@ -73,8 +75,8 @@ def general_models() -> dict[str, tuple[Model, SGD, dict[Any, float]]]:
     "dimension-free gradients, expanded into components, are the ordinary gradients",
     Body.LANGUAGE,
 )
-def gradients_agree_with_coordinates() -> list[Evidence]:
-    evidence = []
+def gradients_agree_with_coordinates() -> list[Finding]:
+    findings: list[Finding] = []
     for name, (model, _, _) in general_models().items():
         dimension = 3
         expanded = model.components({n: dimension})
@@ -87,8 +89,13 @@ def gradients_agree_with_coordinates() -> list[Evidence]:
                     *(_expanded(coefficient, entries) * entries[b][index] for b, coefficient in free[vector].items())
                 )
                 worst += sympy.expand(total - explicit[entries[vector][index]]) ** 2
-        evidence.append(exact(name, 0, worst, worst == 0))
-    return evidence
+        lines = [
+            (gradient_coefficient(b, vector), coefficient)
+            for vector in model.vector_parameters
+            for b, coefficient in free[vector].items()
+        ]
+        findings += [Formulas(f"{name}: the gradient", tuple(lines)), exact(name, 0, worst, worst == 0)]
+    return findings
 
 
 def _expanded(expression: Expr, entries: dict[Vector, tuple[Any, ...]]) -> Expr:
@@ -106,8 +113,8 @@ def _expanded(expression: Expr, entries: dict[Vector, tuple[Any, ...]]) -> Expr:
     "one step of direct SGD at n = 50 moves every inner product by the exact finite-n drift",
     Body.LANGUAGE,
 )
-def one_step_drift() -> list[Evidence]:
-    evidence: list[Evidence] = []
+def one_step_drift() -> list[Finding]:
+    findings: list[Finding] = []
     for name, (model, algorithm, start) in general_models().items():
         at = {c: 0.5, n: 50, tau: 0.3, snr: 2.0}
         needed = {*model.hyperparameters, c, n}
@@ -133,8 +140,15 @@ def one_step_drift() -> list[Evidence]:
         )
         for key, expression in drift.items():
             prediction[key].values[:] = float(expression.xreplace({k: sympy.Float(x) for k, x in values.items()}))
-        evidence += from_agreement(name, compare(prediction, simulation))
-    return evidence
+        lines = [(next_mean_of(observed[key]), expression) for key, expression in drift.items()]
+        findings += [Formulas(f"{name}: means after one step", tuple(lines))]
+        findings += from_agreement(name, compare(prediction, simulation))
+    return findings
+
+
+def next_mean_of(quantity: Expr) -> Display:
+    """E x', the mean after one step."""
+    return Display("E {}'", r"\mathbb{{E}}\, {}'", quantity)
 
 
 def _steps() -> Any:
@@ -162,11 +176,11 @@ def _one_step_means(model: Model, algorithm: SGD, observed: dict[str, Expr]) -> 
     "heavy ball and both Nesterov forms: exact moments of inner products against direct SGD, n = 20",
     Body.LANGUAGE,
 )
-def momentum_conventions() -> list[Evidence]:
+def momentum_conventions() -> list[Finding]:
     from theory import DecoupledDecay, HeavyBall, Nesterov, NesterovLookahead
 
     model = Model((dot(w, z) - dot(v, z) - tau * xi) ** 2 / 2, [w], {z: Normal(), xi: Normal()}, {dot(v, v): 1})
-    evidence: list[Evidence] = []
+    findings: list[Finding] = []
     at = {c: 0.4, n: 20, tau: 0.5}
     start = {dot(v, w): 0.2, dot(w, w): 0.5}
     for momentum in (HeavyBall(Rational(1, 2)), Nesterov(Rational(1, 2)), NesterovLookahead(Rational(1, 2))):
@@ -176,5 +190,6 @@ def momentum_conventions() -> list[Evidence]:
         simulation = simulate(
             model, algorithm, at=at, observe=recurrence, start=start, until=60, replicas=4096, seed=12
         )
-        evidence += from_agreement(type(momentum).__name__, compare(prediction, simulation))
-    return evidence
+        name = type(momentum).__name__
+        findings += [Derivation(recurrence, name), *from_agreement(name, compare(prediction, simulation))]
+    return findings

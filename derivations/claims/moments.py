@@ -11,7 +11,8 @@ import numpy as np
 import sympy
 from sympy import Expr, Rational
 
-from derivations.claims.claim import Body, ClaimNotRun, Evidence, Registry, close, exact, from_agreement
+from derivations.claims.claim import Body, ClaimNotRun, Evidence, Finding, Registry, close, exact, from_agreement
+from derivations.claims.exhibits import Derivation
 from numerics import compare, simulate, solve, spectral_radius, stationary as stationary_numbers
 from theory import (
     SGD,
@@ -45,23 +46,24 @@ theta, x, y, e, h = symbols("theta x y e h")
     "Gaussian regression in three dimensions: stationary second moments",
     Body.MOMENTS,
 )
-def regression_stationary_moments() -> list[Evidence]:
+def regression_stationary_moments() -> list[Finding]:
     weights, inputs = symbols("w0:3"), symbols("x0:3")
     spectrum = (Rational(1), Rational(1, 2), Rational(1, 5))
     data = {**{xi: Normal(0, lam) for xi, lam in zip(inputs, spectrum, strict=True)}, e: Normal(0, Rational(1, 4))}
     model = Model((sum(a * b for a, b in zip(weights, inputs, strict=True)) - e) ** 2 / 2, weights, data)
-    evidence = []
+    findings: list[Finding] = []
     for rate, batch, numbers in (
         (Rational(3, 10), 1, (0.08049026, 0.06628610, 0.05993956)),
         (Rational(6, 10), 4, (0.03669142, 0.02822417, 0.02479150)),
     ):
         recurrence = moments(model, SGD(learning_rate=eta, batch_size=batch))
         values = stationary_numbers(recurrence, at={eta: rate})
+        findings.append(Derivation(recurrence, f"batch {batch}"))
         for weight, number in zip(weights, numbers, strict=True):
-            evidence.append(
+            findings.append(
                 close(f"E {weight}^2 at rate {rate}, batch {batch}", number, float(values[f"{weight}**2"]), 5e-9)
             )
-    return evidence
+    return findings
 
 
 def _momentum_model() -> Model:
@@ -77,31 +79,34 @@ def _momentum_model() -> Model:
     "stationary variance under heavy ball and both Nesterov forms, and direct SGD",
     Body.MOMENTS,
 )
-def momentum_stationary_variance() -> list[Evidence]:
-    evidence: list[Evidence] = []
+def momentum_stationary_variance() -> list[Finding]:
+    findings: list[Finding] = []
     model = _momentum_model()
     for momentum, number in ((HeavyBall, 0.25284450), (Nesterov, 0.14975685), (NesterovLookahead, 0.26584167)):
         algorithm = SGD(learning_rate=Rational(2, 5), momentum=momentum(Rational(3, 5)))
         recurrence = moments(model, algorithm)
         value = float(stationary_numbers(recurrence)["theta**2"])
-        evidence.append(close(momentum.__name__, number, value, 5e-9))
+        findings.append(close(momentum.__name__, number, value, 5e-9))
         targets = moments(model, algorithm, of={"m1": theta, "m2": theta**2})
         prediction = solve(targets, start={theta: 1.0}, until=40)
         simulation = simulate(model, algorithm, observe=targets, start={theta: 1.0}, until=40, replicas=8192, seed=21)
-        evidence += from_agreement(f"{momentum.__name__}, 8192 runs", compare(prediction, simulation))
-    return evidence
+        findings.append(Derivation(targets, momentum.__name__))
+        findings += from_agreement(f"{momentum.__name__}, 8192 runs", compare(prediction, simulation))
+    return findings
 
 
 @REGISTRY.claim(
     "momentum-threshold", "heavy ball loses mean-square stability at learning rate 1.670682731", Body.MOMENTS
 )
-def momentum_threshold() -> list[Evidence]:
+def momentum_threshold() -> list[Finding]:
     recurrence = moments(_momentum_model(), SGD(learning_rate=eta, momentum=HeavyBall(Rational(3, 5))))
-    boundary = stationary(recurrence).boundaries[2].expression
-    roots = [complex(root) for root in sympy.Poly(sympy.numer(sympy.together(boundary)), eta).nroots(n=20)]
+    boundary = stationary(recurrence).boundaries[2]
+    roots = [complex(root) for root in sympy.Poly(sympy.numer(sympy.together(boundary.expression)), eta).nroots(n=20)]
     smallest = min(root.real for root in roots if abs(root.imag) < 1e-15 and root.real > 1e-12)
     below, above = (spectral_radius(recurrence, at={eta: smallest * (1 + shift)}, degree=2) for shift in (-1e-6, 1e-6))
     return [
+        Derivation(recurrence, "heavy ball"),
+        Derivation(boundary, "where second moments lose stability"),
         close("first positive root of det(I - T_2)", 1.670682731, smallest, 5e-10),
         exact(
             "spectral radius just below and above",
@@ -117,12 +122,12 @@ def momentum_threshold() -> list[Evidence]:
     "third moments of mini-batch SGD on five rational points equal full enumeration, exactly",
     Body.MOMENTS,
 )
-def batch_enumeration() -> list[Evidence]:
+def batch_enumeration() -> list[Finding]:
     inputs = [Rational(1), Rational(-2, 3), Rational(1, 2), Rational(3, 4), Rational(-1, 5)]
     labels = [Rational(1, 2), Rational(1), Rational(-1, 3), Rational(2, 5), Rational(1, 7)]
     model = Model((theta * x - y) ** 2 / 2, [theta], {(x, y): Empirical(inputs, labels)})
     rate, start = Rational(1, 3), Rational(2, 7)
-    evidence = []
+    findings: list[Finding] = []
     for batch in (1, 2, 3, 5):
         for mode in (Sampling.WITH_REPLACEMENT, Sampling.WITHOUT_REPLACEMENT):
             recurrence = moments(model, SGD(learning_rate=rate, batch_size=batch, sampling=mode), order=3)
@@ -130,8 +135,10 @@ def batch_enumeration() -> list[Evidence]:
             images = {m: m.monomial.xreplace({theta: start}) for m in recurrence.state}
             derived = sympy.expand(recurrence.update[cubes[0]].xreplace(images))
             enumerated = _enumerated_cube(inputs, labels, rate, start, batch, mode)
-            evidence.append(exact(f"{mode}, batch {batch}", enumerated, derived, derived == enumerated))
-    return evidence
+            if batch == 2:
+                findings.append(Derivation(recurrence, f"batch 2, {mode}"))
+            findings.append(exact(f"{mode}, batch {batch}", enumerated, derived, derived == enumerated))
+    return findings
 
 
 def _enumerated_cube(
@@ -213,10 +220,10 @@ def data_model(inputs: np.ndarray, labels: np.ndarray) -> Model:
     "diabetes data, batches of 8 with and without replacement: first and second moments of all weights",
     Body.MOMENTS,
 )
-def diabetes_moments() -> list[Evidence]:
+def diabetes_moments() -> list[Finding]:
     model = data_model(*diabetes())
     start = {parameter: 0.0 for parameter in model.parameters}
-    evidence: list[Evidence] = []
+    findings: list[Finding] = []
     for mode in (Sampling.WITH_REPLACEMENT, Sampling.WITHOUT_REPLACEMENT):
         algorithm = SGD(learning_rate=eta, batch_size=8, sampling=mode)
         recurrence = moments(model, algorithm)
@@ -225,8 +232,8 @@ def diabetes_moments() -> list[Evidence]:
         simulation = simulate(
             model, algorithm, at=at, observe=recurrence, start=start, until=200, replicas=2048, seed=31
         )
-        evidence += from_agreement(str(mode), compare(prediction, simulation))
-    return evidence
+        findings += [Derivation(recurrence, str(mode)), *from_agreement(str(mode), compare(prediction, simulation))]
+    return findings
 
 
 @REGISTRY.claim(
@@ -234,11 +241,11 @@ def diabetes_moments() -> list[Evidence]:
     "diabetes data, three features: mean and second moment of the training loss under mini-batch SGD",
     Body.MOMENTS,
 )
-def diabetes_loss() -> list[Evidence]:
+def diabetes_loss() -> list[Finding]:
     inputs, labels = diabetes(3)
     model = data_model(inputs, labels)
     start = {parameter: 0.0 for parameter in model.parameters}
-    evidence: list[Evidence] = []
+    findings: list[Finding] = []
     for mode in (Sampling.WITH_REPLACEMENT, Sampling.WITHOUT_REPLACEMENT):
         algorithm = SGD(learning_rate=eta, batch_size=8, sampling=mode)
         loss = moments(model, algorithm, of={"loss": model.loss}).statistics[
@@ -263,8 +270,8 @@ def diabetes_loss() -> list[Evidence]:
         simulation = run.drop_vars(list(weights)).assign(
             loss=(("replica", "time"), measured), loss_squared=(("replica", "time"), measured**2)
         )
-        evidence += from_agreement(str(mode), compare(prediction, simulation))
-    return evidence
+        findings += [Derivation(recurrence, str(mode)), *from_agreement(str(mode), compare(prediction, simulation))]
+    return findings
 
 
 @REGISTRY.claim(
@@ -272,7 +279,7 @@ def diabetes_loss() -> list[Evidence]:
     "diabetes data at a large learning rate: the stationary covariance of all weights",
     Body.MOMENTS,
 )
-def diabetes_stationary_covariance() -> list[Evidence]:
+def diabetes_stationary_covariance() -> list[Finding]:
     model = data_model(*diabetes())
     algorithm = SGD(learning_rate=eta, batch_size=8, sampling=Sampling.WITHOUT_REPLACEMENT)
     recurrence = moments(model, algorithm)
@@ -285,9 +292,11 @@ def diabetes_stationary_covariance() -> list[Evidence]:
         model, algorithm, at=at, observe=recurrence, start=start, until=steps, times=[steps], replicas=1024, seed=33
     )
     prediction = predicted.expand_dims(time=run.time.values).assign_attrs(clock=str(Clock.STEPS))
-    evidence = from_agreement(f"after {steps} steps, 1024 runs", compare(prediction, run))
-    evidence.append(exact("spectral radius below 1", "< 1", f"{radius:.6f}", radius < 1))
-    return evidence
+    return [
+        Derivation(recurrence),
+        *from_agreement(f"after {steps} steps, 1024 runs", compare(prediction, run)),
+        exact("spectral radius below 1", "< 1", f"{radius:.6f}", radius < 1),
+    ]
 
 
 @REGISTRY.claim(

@@ -8,8 +8,10 @@ import numpy as np
 import sympy
 from sympy import Rational
 
-from derivations.claims.claim import Body, Evidence, Registry, close, exact, from_agreement
+from derivations.claims.claim import Body, Evidence, Finding, Registry, close, exact, from_agreement
+from derivations.claims.exhibits import Derivation, Drawing, Runs
 from numerics import compare, fit_exponent, simulate, solve
+from numerics.figures import plot_power_laws
 from theory import SGD, GaussianField, HeavyBall, Model, Normal, NotClosed, Vector, dot, moments, scaling_limit, symbols
 
 REGISTRY = Registry()
@@ -36,11 +38,11 @@ def phase_retrieval() -> Model:
 @REGISTRY.claim(
     "least-squares-moments", "exact moments of (m, q) at finite n against direct SGD, n = 50 and 400", Body.SCALING
 )
-def least_squares_moments() -> list[Evidence]:
+def least_squares_moments() -> list[Finding]:
     model, algorithm = least_squares(), SGD(learning_rate=c / n)
     recurrence = moments(model, algorithm, of={**STATISTICS, "q_squared": dot(w, w) ** 2, "m_q": dot(w, v) * dot(w, w)})
     start = {dot(w, v): 0.1, dot(w, w): 1.0}
-    evidence: list[Evidence] = []
+    findings: list[Finding] = [Derivation(recurrence)]
     for size, replicas in ((50, 8192), (400, 512)):
         at = {c: 0.5, tau: 0.3, n: size}
         until = 10 * size
@@ -48,8 +50,8 @@ def least_squares_moments() -> list[Evidence]:
         simulation = simulate(
             model, algorithm, at=at, observe=recurrence, start=start, until=until, replicas=replicas, seed=size
         )
-        evidence += from_agreement(f"n = {size}", compare(prediction, simulation))
-    return evidence
+        findings += from_agreement(f"n = {size}", compare(prediction, simulation))
+    return findings
 
 
 @REGISTRY.claim(
@@ -57,23 +59,30 @@ def least_squares_moments() -> list[Evidence]:
     "the ODE is the limit of the exact moments: their difference falls as 1/n, n = 50 ... 1600",
     Body.SCALING,
 )
-def least_squares_limit() -> list[Evidence]:
+def least_squares_limit() -> list[Finding]:
     model, algorithm = least_squares(), SGD(learning_rate=c / n)
     limit = scaling_limit(model, algorithm, statistics=STATISTICS)
     recurrence = moments(model, algorithm, of=STATISTICS)
     sizes = np.array([50, 100, 200, 400, 800, 1600])
     times = np.array([0.5, 1.0, 2.0, 4.0])
     ode = solve(limit, at={c: 0.5, tau: 0.3}, start=START, until=4.0, times=times)
-    evidence = []
-    for name in STATISTICS:
-        bias = []
+    biases: dict[str, list[float]] = {name: [] for name in STATISTICS}
+    findings: list[Finding] = [
+        Derivation(limit, "the limit"),
+        Derivation(recurrence, "exact moments"),
+        Drawing(
+            "Root mean square difference of limit and exact moments against the dimension",
+            draw=lambda: plot_power_laws(sizes, biases, axis="dimension n", quantity="difference", exponent=-1),
+        ),
+    ]
+    for name, bias in biases.items():
         for size in sizes:
             at = {c: 0.5, tau: 0.3, n: int(size)}
             exact_path = solve(recurrence, at=at, start=START, until=4 * size / 0.5, times=times * size / 0.5)
             bias.append(float(np.sqrt(np.mean((exact_path[name].values - ode[name].values) ** 2))))
         fit = fit_exponent(sizes, np.array(bias), correction_power=1)
         low, high = fit.confidence_interval(0.999)
-        evidence.append(
+        findings.append(
             exact(
                 f"exponent of the bias of {name}, 99.9 % interval",
                 -1,
@@ -81,13 +90,13 @@ def least_squares_limit() -> list[Evidence]:
                 low <= -1 <= high and high < -0.99,
             )
         )
-    return evidence
+    return findings
 
 
 @REGISTRY.claim(
     "least-squares-sgd", "the limit ODE with its critical correction against direct SGD, n = 1000", Body.SCALING
 )
-def least_squares_sgd() -> list[Evidence]:
+def least_squares_sgd() -> list[Finding]:
     model, algorithm = least_squares(), SGD(learning_rate=c / n)
     limit = scaling_limit(model, algorithm, statistics=STATISTICS)
     at = {c: 0.5, tau: 0.3}
@@ -96,13 +105,13 @@ def least_squares_sgd() -> list[Evidence]:
     simulation = simulate(
         model, algorithm, at={**at, n: 1000}, observe=limit, start=START, until=5, replicas=64, seed=5
     )
-    evidence = from_agreement("n = 1000, 64 runs", compare(prediction, simulation))
     flow = scaling_limit(model, SGD(learning_rate=c / n**2), statistics=STATISTICS)
     wrong = compare(solve(flow, start=START, until=5), simulation)
-    evidence.append(
-        exact("without the critical correction the comparison fails", "disagree", wrong.verdict, not wrong.agrees)
-    )
-    return evidence
+    return [
+        Derivation(limit),
+        *from_agreement("n = 1000, 64 runs", compare(prediction, simulation)),
+        exact("without the critical correction the comparison fails", "disagree", wrong.verdict, not wrong.agrees),
+    ]
 
 
 @REGISTRY.claim(
@@ -110,7 +119,7 @@ def least_squares_sgd() -> list[Evidence]:
     "the stationary variance of sqrt(n) |w - v|^2 needs the second-order noise: 2, not 6",
     Body.SCALING,
 )
-def least_squares_fluctuations() -> list[Evidence]:
+def least_squares_fluctuations() -> list[Finding]:
     model, algorithm = least_squares(), SGD(learning_rate=c / n)
     limit = scaling_limit(model, algorithm, statistics={"q": dot(w - v, w - v)})
     q = limit.state[0]
@@ -119,7 +128,8 @@ def least_squares_fluctuations() -> list[Evidence]:
     at = {c: 1, tau: 1}
     full = (-limit.covariance[0] / (2 * slope)).xreplace({q: fixed_point}).xreplace(at)
     textbook = (-limit.first_order_covariance[0] / (2 * slope)).xreplace({q: fixed_point}).xreplace(at)
-    evidence = [
+    findings: list[Finding] = [
+        Derivation(limit.fluctuations()),
         exact("stationary variance at c = tau = 1", 2, full, full == 2),
         exact("textbook formula", 6, textbook, textbook == 6),
         exact("flag second_order_noise", True, limit.second_order_noise, limit.second_order_noise),
@@ -144,16 +154,14 @@ def least_squares_fluctuations() -> list[Evidence]:
     z_value = (sample - predicted) / spread
     from scipy.stats import norm
 
-    evidence.append(
-        Evidence(
-            "variance at t = 4, n = 200",
-            f"{predicted:.4f}",
-            f"{sample:.4f} +- {spread:.3f}",
-            p_values=(float(2 * norm.sf(abs(z_value))),),
-            largest_z=abs(z_value),
-        )
+    found = Evidence(
+        "variance at t = 4, n = 200",
+        f"{predicted:.4f}",
+        f"{sample:.4f} +- {spread:.3f}",
+        p_values=(float(2 * norm.sf(abs(z_value))),),
+        largest_z=abs(z_value),
     )
-    return evidence
+    return [*findings, Runs.of(found.label, run), found]
 
 
 @REGISTRY.claim(
@@ -161,7 +169,7 @@ def least_squares_fluctuations() -> list[Evidence]:
     "spiked tensors of symbolic order k: drift and covariance of the literature are what the routine produces",
     Body.SCALING,
 )
-def tensor_limit() -> list[Evidence]:
+def tensor_limit() -> list[Finding]:
     field = GaussianField("W", order=k)
     model = Model(-2 * (field(w) + snr * dot(w, v) ** k) + dot(w, w) ** k, [w], {field: field.law}, {dot(v, v): 1})
     limit = scaling_limit(
@@ -175,15 +183,15 @@ def tensor_limit() -> list[Evidence]:
         m: 2 * snr * k * m ** (k - 1) - 2 * k * q ** (k - 1) * m - alpha * m,
         r2: 4 * k * q ** (k - 1) * (c - r2) - 2 * alpha * r2,
     }
-    evidence = []
+    findings: list[Finding] = [Derivation(limit)]
     for order in (2, 3, 5):  # the identity in k is checked at several numbers of k, exactly
         for name, value in expected.items():
             rest = sympy.expand((limit.rates[name] - value).xreplace({k: sympy.Integer(order)}))
-            evidence.append(exact(f"d{name}/dt at k = {order}", 0, rest, rest == 0))
+            findings.append(exact(f"d{name}/dt at k = {order}", 0, rest, rest == 0))
         sigma = limit.covariance[0, 0].xreplace({k: sympy.Integer(order)})
         target = (4 * c * k * q ** (k - 2) * (q + (k - 1) * m**2)).xreplace({k: sympy.Integer(order)})
         rest = sympy.expand(sigma - target)
-        evidence.append(exact(f"Sigma_mm at k = {order}", 0, rest, rest == 0))
+        findings.append(exact(f"Sigma_mm at k = {order}", 0, rest, rest == 0))
     rows: list[tuple[dict[Any, float], tuple[float, float], float, tuple[float, float]]] = [
         ({k: 2, snr: 2, c: 1, alpha: 0}, (0.5, 1.5), 0.25, (0.7809, 1.0223)),
         ({k: 2, snr: 2, c: 1, alpha: 1}, (0.5, 1.5), 0.5, (0.8903, 0.8653)),
@@ -199,12 +207,12 @@ def tensor_limit() -> list[Evidence]:
         numeric = scaling_limit(stated, ridge, statistics={"m": dot(w, v), "r2": dot(w, w) - dot(w, v) ** 2})
         end = solve(numeric, at={snr: at[snr], c: at[c]}, start={"m": m0, "r2": r0}, until=until, times=[until])
         for name, number in zip(("m", "r2"), numbers, strict=True):
-            evidence.append(
+            findings.append(
                 close(
                     f"{name} at t = {until}, k = {order}, ridge {at[alpha]}", number, float(end[name].values[-1]), 5e-5
                 )
             )
-    return evidence
+    return findings
 
 
 @REGISTRY.claim(
@@ -212,7 +220,7 @@ def tensor_limit() -> list[Evidence]:
     "spiked matrix: direct SGD with the field drawn exactly in law follows the limit, n = 800",
     Body.SCALING,
 )
-def tensor_sgd() -> list[Evidence]:
+def tensor_sgd() -> list[Finding]:
     field = GaussianField("W", order=2)
     model = Model(-2 * (field(w) + snr * dot(w, v) ** 2) + dot(w, w) ** 2, [w], [field], {dot(v, v): 1})
     algorithm = SGD(learning_rate=c / n)
@@ -222,7 +230,7 @@ def tensor_sgd() -> list[Evidence]:
     simulation = simulate(
         model, algorithm, at={**at, n: 800}, observe=limit, start=start, until=0.25, replicas=64, seed=7
     )
-    return from_agreement("n = 800, 64 runs", compare(prediction, simulation))
+    return [Derivation(limit), *from_agreement("n = 800, 64 runs", compare(prediction, simulation))]
 
 
 @REGISTRY.claim(
@@ -230,7 +238,7 @@ def tensor_sgd() -> list[Evidence]:
     "quartic loss: the derived drift is that of the literature, and direct SGD follows it",
     Body.SCALING,
 )
-def phase_retrieval_claim() -> list[Evidence]:
+def phase_retrieval_claim() -> list[Finding]:
     algorithm = SGD(learning_rate=c / n)
     limit = scaling_limit(phase_retrieval(), algorithm, statistics=STATISTICS)
     m, q = limit.state
@@ -250,13 +258,13 @@ def phase_retrieval_claim() -> list[Evidence]:
     simulation = simulate(
         phase_retrieval(), algorithm, at={**at, n: 800}, observe=limit, start=start, until=1, replicas=64, seed=8
     )
-    return evidence + from_agreement("n = 800, 64 runs", compare(prediction, simulation))
+    return [Derivation(limit), *evidence, *from_agreement("n = 800, 64 runs", compare(prediction, simulation))]
 
 
 @REGISTRY.claim(
     "erf-unit", "an erf unit, whose averages are quadratures, reaches the tabulated (0.82073, 0.91676)", Body.SCALING
 )
-def erf_unit() -> list[Evidence]:
+def erf_unit() -> list[Finding]:
     root = sympy.sqrt(2)
     model = Model(
         (sympy.erf(dot(w, z) / root) - sympy.erf(dot(v, z) / root) - tau * xi) ** 2 / 2,
@@ -275,11 +283,11 @@ def erf_unit() -> list[Evidence]:
     simulation = simulate(
         model, SGD(learning_rate=c / n), at={**at, n: 1000}, observe=limit, start=start, until=2, replicas=32, seed=9
     )
-    return evidence + from_agreement("n = 1000, 32 runs", compare(prediction, simulation))
+    return [Derivation(limit), *evidence, *from_agreement("n = 1000, 32 runs", compare(prediction, simulation))]
 
 
 @REGISTRY.claim("momentum-limit", "heavy ball at fixed beta: the limit with c and t divided by 1 - beta", Body.SCALING)
-def momentum_limit() -> list[Evidence]:
+def momentum_limit() -> list[Finding]:
     algorithm = SGD(learning_rate=c / n, momentum=HeavyBall(Rational(1, 2)))
     limit = scaling_limit(least_squares(), algorithm, statistics={"q": dot(w - v, w - v)})
     path = solve(limit, at={c: 0.4, tau: 0.5}, start={"q": 1.0}, until=1, times=[0.5, 1.0])
@@ -298,7 +306,7 @@ def momentum_limit() -> list[Evidence]:
         seed=10,
     )
     prediction = solve(limit, at={c: 0.4, tau: 0.5}, start={"q": 1.0}, until=1)
-    return evidence + from_agreement("n = 1600, 48 runs", compare(prediction, simulation))
+    return [Derivation(limit), *evidence, *from_agreement("n = 1600, 48 runs", compare(prediction, simulation))]
 
 
 @REGISTRY.claim(
@@ -306,7 +314,7 @@ def momentum_limit() -> list[Evidence]:
     "a family that is not closed is refused with what is missing; a smaller closed one is found",
     Body.SCALING,
 )
-def closure() -> list[Evidence]:
+def closure() -> list[Finding]:
     model, algorithm = least_squares(), SGD(learning_rate=c / n)
     try:
         scaling_limit(model, algorithm, statistics={"q": dot(w, w)})
@@ -318,6 +326,8 @@ def closure() -> list[Evidence]:
     q = alone.state[0]
     rest = sympy.expand(alone.rates[q] - (-2 * q + c * (q + tau**2)))
     return [
+        Derivation(found, "found closed"),
+        Derivation(alone, "|w - v|^2 alone"),
         exact("missing from {q: <w, w>}", (dot(v, w),), missing, missing == (dot(v, w),)),
         exact("found closed", {"v_w", "w_w"}, set(map(str, found.state)), set(map(str, found.state)) == {"v_w", "w_w"}),
         exact("|w - v|^2 closes by itself", 0, rest, rest == 0),

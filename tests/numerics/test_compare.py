@@ -176,20 +176,6 @@ def test_an_agreement_describes_itself_on_one_line():
     assert agreement.summary().startswith("agree: 0 of 42 comparisons rejected")
 
 
-def test_the_figure_shows_theory_simulation_units_and_approximation(tmp_path):
-    prediction = predicted(np.linspace(0, 2, 100)).assign_attrs(approximation="Gaussian closure")
-    agreement = compare(prediction, simulated(shift=np.where(TIME > 1, 0.2, 0.0)))
-    figure = agreement.plot()
-    panel = figure.axes[0]
-    labels = [text.get_text() for text in panel.get_legend().get_texts()]
-    assert "theory (Gaussian closure)" in labels
-    assert any("100 replicas" in label for label in labels)
-    assert "rejected" in labels
-    assert panel.get_xlabel() == "time [steps / n]"
-    assert panel.get_ylabel() == "m [1/n]"
-    figure.savefig(tmp_path / "figure.png")
-
-
 def test_a_fitted_exponent_covers_the_truth_at_its_confidence_level():
     n, rng, covered, trials = np.array([100, 200, 400, 800, 1600]), np.random.default_rng(2), 0, 1000
     for _ in range(trials):
