@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,6 +56,10 @@ def _gaussian_model() -> Model:
     return Model((u * w * x - y) ** 2 / 2, [u, w], {(x, y): Normal(covariance=[[1, rho], [rho, 1]])})
 
 
+def _listed(items: Iterable[Any]) -> str:
+    return ", ".join(sorted(map(str, items))) or "none"
+
+
 def _exponent(result: Stability, mode: str, at: Mapping[Any, Any]) -> float:
     return float(solve(result, at=at)["exponent"].sel(mode=mode))
 
@@ -99,7 +103,7 @@ def gaussian_net_exponents() -> list[Finding]:
         ends = [end for interval in stable.intervals for end in interval if end not in stable.between]
         label = f"zeros of Lambda({mode}) at correlation {correlation}"
         agree = len(ends) == len(roots) and all(abs(e - r) <= 1e-9 for e, r in zip(ends, roots, strict=True))
-        findings.append(exact(label, roots or "none", np.round(ends, 9).tolist() or "none", agree))
+        findings.append(exact(label, _listed(roots), _listed(np.round(ends, 9).tolist()), agree))
     return findings
 
 
@@ -163,7 +167,10 @@ def two_point_law_phases() -> list[Finding]:
         sympy.expand(form)
         for form in (a * eta + a + 1, a * eta**2 + (a + 1) * eta + 2, a * eta - a - 1, a * eta**2 - (a + 1) * eta + 2)
     }
-    findings: list[Finding] = [Derivation(result), exact("algebraic boundaries", expected, found, found == expected)]
+    findings: list[Finding] = [
+        Derivation(result),
+        exact("algebraic boundaries", _listed(expected), _listed(found), found == expected),
+    ]
     for rate, plus, minus, fate, share in (
         (0.2, 0.0040, -0.0374, Fate.CORRECT, 0.960),
         (0.5, -0.0527, -0.1783, Fate.SADDLE, 1.0),
@@ -272,23 +279,24 @@ def label_noise_phase_diagram() -> list[Finding]:
         )
     meanings = diagram["phase"].attrs["flag_meanings"]
     seen = [meanings[code] for code in np.unique(diagram["phase"])]
+    points = fixed_points(model, SGD(eta))
     four = ["saddle attracts", "correct learning", "incorrect learning", "complete instability"]
     findings += [
-        exact("phases in the diagram", four, seen, seen == four),
-        exact("mean curvature along u + w", "5p - 1", result.block("u + w").mean_curvature, _falls(result)),
+        exact("phases in the diagram", _listed(four), _listed(seen), seen == four),
         exact(
-            "the saddle is the only noise-free fixed point",
-            [ORIGIN],
-            fixed_points(model, SGD(eta)),
-            fixed_points(model, SGD(eta)) == [ORIGIN],
+            "mean curvature along u + w",
+            5 * p - 1,
+            _mean_curvature(result),
+            _mean_curvature(result) == sympy.expand(5 * p - 1),
         ),
+        exact("noise-free fixed points", _listed([ORIGIN]), _listed(points), points == [ORIGIN]),
     ]
     return findings
 
 
-def _falls(result: Stability) -> bool:
+def _mean_curvature(result: Stability) -> sympy.Expr | None:
     matrix = result.block("u + w").mean_curvature
-    return matrix is not None and bool(sympy.expand(matrix[0, 0] - (5 * p - 1)) == 0)
+    return None if matrix is None else sympy.expand(matrix[0, 0])
 
 
 def _drawn(diagram: Any, runs: Any) -> Figure:
@@ -325,14 +333,14 @@ def stability_of_other_nets() -> list[Finding]:
         exact(
             "two units: modes and copies",
             "2 modes, 2 copies each",
-            [(b.name, b.multiplicity) for b in two.blocks],
+            _listed(f"{block.name} ({block.multiplicity} copies)" for block in two.blocks),
             [b.multiplicity for b in two.blocks] == [2, 2],
         ),
         Derivation(deep, "three factors"),
         exact(
             "three factors: neutral, with exponent log|1 - eta gamma|",
             "log(Abs(eta*gamma - 1)), 3 copies",
-            deep.blocks,
+            str(deep).splitlines()[-1],
             len(deep.blocks) == 1
             and deep.blocks[0].is_neutral
             and deep.blocks[0].multiplicity == 3

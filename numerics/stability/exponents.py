@@ -107,10 +107,10 @@ def exponents_on(equations: Stability, grid: Grid, runs: Runs) -> Exponents:
 
 def refuse_impossible(equations: Stability, grid: Grid) -> None:
     """Raise `ValuesError` for a learning rate that is not positive and for impossible laws, at any point."""
-    rates = grid.of(equations.learning_rate)
+    rates = grid.of(equations.algorithm.learning_rate)
     if np.any(rates <= 0) or not np.all(np.isfinite(rates)):
         raise ValuesError(
-            f"learning_rate = {equations.learning_rate} takes the value {rates.min():g}; it must be positive"
+            f"learning_rate = {equations.algorithm.learning_rate} takes the value {rates.min():g}; it must be positive"
         )
     for block in equations.blocks:
         for _, law in block.randomness.of(block.curvature).groups:

@@ -107,5 +107,5 @@ def _axes(equations: Stability, over: Any) -> dict[str, np.ndarray[Any, Any]]:
 
 def _long_name(equations: Stability, name: str) -> str:
     """The learning rate and the batch size by their names, other symbols by their own."""
-    roles = {str(equations.learning_rate): "learning rate", str(equations.blocks[0].batch.size): "batch size"}
+    roles = {str(equations.algorithm.learning_rate): "learning rate", str(equations.blocks[0].batch.size): "batch size"}
     return roles.get(name, name)

@@ -148,7 +148,7 @@ def _stable_set(equations: Stability, block: Block, name: str, between: Interval
         slack = 3.0 if estimate.kind == "Monte Carlo" else 1.0
         return estimate.values, slack * estimate.errors
 
-    finite = _concave_pieces(block, equations.learning_rate, symbol, between, base)
+    finite = _concave_pieces(block, equations.algorithm.learning_rate, symbol, between, base)
     nodes = (
         _scan(between) if finite is None else _scan_of_pieces(finite, lambda x: float(evaluate(np.array([x]))[0][0]))
     )

@@ -34,14 +34,14 @@ from theory.vectors import symbols
 class Stability(Equations):
     """The linearisation of SGD at a noise-free fixed point.
 
-    `point`: the fixed point. `hessian`: that of one sample's loss there. `blocks`: the invariant subspaces, each with its curvature and
+    `model`, `algorithm`: what was linearised. `point`: the fixed point. `hessian`: that of one sample's loss there. `blocks`: the invariant subspaces, each with its curvature and
     its Lyapunov exponent per step. `boundaries`: expressions that vanish where a block changes between stable and unstable.
     A matrix block has no line among `lines`: its exponents are computed.
     """
 
+    model: Model
+    algorithm: SGD
     point: Mapping[Symbol, Expr]
-    parameters: tuple[Symbol, ...]
-    learning_rate: Expr
     hessian: ImmutableDenseMatrix
     blocks: tuple[Block, ...]
     boundaries: tuple[Boundary, ...]
@@ -154,9 +154,9 @@ def stability(model: Model, algorithm: SGD, *, point: Mapping[Any, Any]) -> Stab
     identity = content_hash((model, algorithm, tuple(where.items())))
     rate = tuple(algorithm.learning_rate.free_symbols)
     return Stability(
+        model=model,
+        algorithm=algorithm,
         point=where,
-        parameters=tuple(model.parameters),
-        learning_rate=algorithm.learning_rate,
         hessian=hessian,
         blocks=blocks,
         boundaries=tuple(boundary for block in blocks for boundary in boundaries_of(block, rate, identity)),
