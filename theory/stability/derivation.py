@@ -34,9 +34,9 @@ from theory.vectors import symbols
 class Stability(Equations):
     """The linearisation of SGD at a noise-free fixed point.
 
-    `model`, `algorithm`: what was linearised. `point`: the fixed point. `hessian`: that of one sample's loss there. `blocks`: the invariant subspaces, each with its curvature and
-    its Lyapunov exponent per step. `boundaries`: expressions that vanish where a block changes between stable and unstable.
-    A matrix block has no line among `lines`: its exponents are computed.
+    `model`, `algorithm`: what was linearised. `point`: the fixed point. `hessian`: that of one sample's loss there. `blocks`: the
+    invariant subspaces, each with its curvature and its Lyapunov exponent per step. `boundaries`: expressions that vanish where a block
+    changes between stable and unstable. A matrix block has no line among `lines`: its exponents are computed.
     """
 
     model: Model
