@@ -2,43 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from derivations.model_files import ModelFile, ModelFileError, Theory
+from theory.errors import InvalidRequest, UnknownValue
 
 if TYPE_CHECKING:
     import xarray as xr
 
+    from numerics import Kernel
     from theory import Equations
 
 REPLICAS = 32
 """Runs of a simulation where neither the command nor the model file says how many."""
 
 
-def derive(file: ModelFile, theory: Theory) -> Equations:
-    """Return the equations of a theory for the model of a file; raises what the theory raises."""
-    from theory import moments, scaling_limit
+# ------------------------------------------------------------------------------------------------------------- derive
 
+
+def derive(file: ModelFile, theory: Theory, *, fluctuations: bool = False) -> Equations:
+    """Return the equations of a theory for the model of a file; raises what the theory raises.
+
+    `fluctuations`: of a scaling limit, the stochastic differential equation that adds the noise at finite dimension. Raises
+    `InvalidRequest` for another theory.
+    """
+    import theory as language
+
+    if fluctuations and theory is not Theory.SCALING_LIMIT:
+        raise InvalidRequest(f"--fluctuations are those of a scaling limit; the theory here is {theory}")
     if theory is Theory.SCALING_LIMIT:
-        return scaling_limit(file.model, file.algorithm, statistics=file.statistics)
-    return moments(file.model, file.algorithm, of=file.statistics)
+        limit = language.scaling_limit(file.model, file.algorithm, statistics=file.statistics)
+        return limit.fluctuations() if fluctuations else limit
+    if theory is Theory.STABILITY:
+        return language.stability(file.model, file.algorithm, point=_point(file))
+    return language.moments(file.model, file.algorithm, of=file.statistics)
+
+
+def _point(file: ModelFile) -> Mapping[Any, Any]:
+    if not file.point:
+        raise ModelFileError(
+            file.path,
+            f"{file.path} states no point, and stability is that of a fixed point of SGD; add point with a number for "
+            f"each of {', '.join(map(str, file.model.parameters))}",
+        )
+    return file.point
 
 
 def with_values(equations: Equations, at: Mapping[str, Any], file: ModelFile) -> Equations:
     """Return the equations with exact numbers in place of symbols.
 
-    Raises `UnknownValue` for a name that neither the equations nor the model and its algorithm hold.
+    Raises `UnknownValue` for a name that neither the equations nor the model and its algorithm hold, `InvalidRequest` for
+    equations that have no such form.
     """
     from sympy import sympify
 
-    from numerics.values import numbers_for
-    from theory import ODE, Recurrence
+    from theory import ODE, SDE, Recurrence
 
-    symbols = set(equations.free_symbols) | set(file.model.hyperparameters) | set(file.model.dimensions)
-    symbols |= file.algorithm.free_symbols
-    numbers_for((), at, "the model", optional=sorted(symbols, key=str))
-    values = {symbol: sympify(at[str(symbol)]) for symbol in symbols if str(symbol) in at}
+    check_names(file, equations, at)
+    symbols = known_symbols(file, equations)
+    values = {symbols[name]: sympify(value) for name, value in at.items()}
+    if not isinstance(equations, (ODE, Recurrence)):
+        raise InvalidRequest(
+            f"--at puts numbers into the right-hand sides of equations, and {type(equations).__name__} has none; "
+            f"sgd-theory solve {file.name} --at ... evaluates it"
+        )
     common = {
         name: getattr(equations, name)
         for name in (
@@ -53,15 +82,47 @@ def with_values(equations: Equations, at: Mapping[str, Any], file: ModelFile) ->
         )
     }
     common["observables"] = _replaced(equations.observables, values)
+    if isinstance(equations, SDE):
+        covariance = equations.covariance.xreplace(values)
+        return SDE(rates=_replaced(equations.rates, values), covariance=covariance, **common)
     if isinstance(equations, ODE):
         return ODE(rates=_replaced(equations.rates, values), **common)
-    if isinstance(equations, Recurrence):
-        return Recurrence(update=_replaced(equations.update, values), **common)
-    raise TypeError(f"{type(equations).__name__} has no form with numbers")
+    return Recurrence(update=_replaced(equations.update, values), **common)
 
 
 def _replaced(mapping: Mapping[Any, Any], values: Mapping[Any, Any]) -> dict[Any, Any]:
     return {key: value.xreplace(values) for key, value in mapping.items()}
+
+
+# ------------------------------------------------------------------------------------------------------------- values
+
+
+def known_symbols(file: ModelFile, equations: Equations | None = None) -> dict[str, Any]:
+    """Every symbol that may be given a number, by name: of the model, the algorithm, the equations and the file's laws."""
+    symbols = {*file.model.hyperparameters, *file.model.dimensions, *file.algorithm.free_symbols}
+    if equations is not None:
+        symbols |= set(equations.free_symbols)
+    symbols |= {symbol for symbol in file.at if hasattr(symbol, "free_symbols")}
+    for law in file.start.values():
+        symbols |= set(getattr(law, "free_symbols", ()))
+    return {str(symbol): symbol for symbol in sorted(symbols, key=str)}
+
+
+def check_names(file: ModelFile, equations: Equations | None, names: Iterable[str], option: str = "--at") -> None:
+    """Raise `UnknownValue` for a name that has no symbol, with the nearest one that has."""
+    known = known_symbols(file, equations)
+    for name in names:
+        if name not in known:
+            raise UnknownValue(
+                f"{option} {name}=...: {file.name} has no symbol {name}{nearest(name, known)}; its symbols are "
+                f"{', '.join(known) or 'none'}"
+            )
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The name that was meant, as a question in brackets; empty where none is near."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def merged(file: ModelFile, at: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,15 +130,53 @@ def merged(file: ModelFile, at: Mapping[str, Any]) -> dict[str, Any]:
     return {**{str(key): value for key, value in file.at.items()}, **at}
 
 
-def predict(file: ModelFile, equations: Equations, at: Mapping[str, Any], until: float) -> xr.Dataset:
-    """Return the prediction: of `at` and `start`, the equations get what they hold."""
+def started(file: ModelFile, equations: Equations | None, start: Mapping[str, Any]) -> dict[Any, Any]:
+    """The start of the file with the numbers of `start`, by name, in their place.
+
+    Raises `UnknownValue` for a name that is no statistic, no scalar parameter and nothing that the file starts from.
+    """
+    keys: dict[str, Any] = {str(parameter): parameter for parameter in file.model.scalar_parameters}
+    keys |= {name: name for name in (file.statistics if equations is None else equations.statistics) or {}}
+    keys |= {str(key): key for key in file.start}
+    for name in start:
+        if name not in keys:
+            raise UnknownValue(
+                f"--start {name}=...: {file.name} does not start from {name}{nearest(name, keys)}; it starts from "
+                f"{', '.join(keys) or 'nothing'}"
+            )
+    return {**file.start, **{keys[name]: float(value) for name, value in start.items()}}
+
+
+def last_time(file: ModelFile, until: float | None) -> float:
+    """The last time asked for, else the file's. Raises `ModelFileError` where there is none."""
+    chosen = file.until if until is None else until
+    if chosen is None:
+        raise ModelFileError(file.path, f"{file.path} does not say how long to run; define until, or give --until")
+    return chosen
+
+
+# ---------------------------------------------------------------------------------------------------------- solve, run
+
+
+def predict(
+    file: ModelFile,
+    equations: Equations,
+    at: Mapping[str, Any],
+    until: float,
+    *,
+    start: Mapping[Any, Any] | None = None,
+    **options: Any,
+) -> xr.Dataset:
+    """Return the prediction: of `at` and `start`, the equations get what they hold. `options` are those of `solve`."""
     from numerics import solve
     from theory import ODE
 
     symbols = {str(symbol) for symbol in equations.free_symbols}
     state = {str(quantity) for quantity in equations.state}
-    start = {key: value for key, value in file.start.items() if not isinstance(equations, ODE) or str(key) in state}
-    return solve(equations, at={key: value for key, value in at.items() if key in symbols}, start=start, until=until)
+    given = file.start if start is None else start
+    begun = {key: value for key, value in given.items() if not isinstance(equations, ODE) or str(key) in state}
+    numbers = {key: value for key, value in at.items() if key in symbols}
+    return solve(equations, at=numbers, start=begun, until=until, **options)
 
 
 def run(
@@ -89,6 +188,7 @@ def run(
     replicas: int,
     seed: int,
     threads: int | None,
+    start: Mapping[Any, Any] | None = None,
     method: str = "direct",
     target: str = "cpu",
     precision: str = "float64",
@@ -103,7 +203,8 @@ def run(
 
     symbols = equations.free_symbols if equations is not None else ()
     products = {str(symbol): symbol for symbol in symbols if isinstance(symbol, InnerProduct)}
-    start = {**file.start, **{products[key]: value for key, value in at.items() if key in products}}
+    begun = dict(file.start if start is None else start)
+    begun |= {products[key]: value for key, value in at.items() if key in products}
     if equations is None and file.statistics is None:
         raise ModelFileError(
             file.path,
@@ -116,7 +217,7 @@ def run(
         observe=equations or file.statistics or {},
         clock=None if equations else Clock.STEPS,
         at={key: value for key, value in at.items() if key not in products},
-        start=start,
+        start=begun,
         until=until,
         replicas=replicas,
         seed=seed,
@@ -127,9 +228,32 @@ def run(
     )
 
 
-def last_time(file: ModelFile, until: float | None) -> float:
-    """The last time asked for, else the file's. Raises `ModelFileError` where there is none."""
-    chosen = file.until if until is None else until
-    if chosen is None:
-        raise ModelFileError(file.path, f"{file.path} does not say how long to run; define until, or give --until")
-    return chosen
+# ----------------------------------------------------------------------------------------------------------- generate
+
+
+def kernel_of_sgd(
+    file: ModelFile, equations: Equations | None, at: Mapping[str, Any], *, target: str, precision: str
+) -> Kernel:
+    """Return the kernel that `run` would run: direct SGD with the statistics of the equations, or those of the file.
+
+    Raises `ModelFileError` where there are none, `MissingValue` where the form of the program depends on a number.
+    """
+    from numerics import Precision, Target
+    from numerics.simulation.direct import direct_program
+    from numerics.simulation.request import dimension_of, needed_symbols, observed_statistics
+    from numerics.simulation.run import Run
+    from numerics.values import numbers_for
+    from theory import Clock
+
+    if equations is None and file.statistics is None:
+        raise ModelFileError(
+            file.path, f"{file.path} states no statistics and no theory, so a kernel of SGD has nothing to record"
+        )
+    observed, _ = observed_statistics(file.model, equations or file.statistics, None if equations else Clock.STEPS)
+    needed = needed_symbols(file.model, file.algorithm, observed, file.start)
+    fixed = file.model.known_dimensions
+    symbols = {str(symbol) for symbol in needed}
+    given = {name: value for name, value in at.items() if name in symbols}
+    values = numbers_for(needed, {**fixed, **given}, "SGD", optional=fixed)
+    run = Run(file.model, file.algorithm, values, dimension_of(file.model, observed, values))
+    return direct_program(run, observed, target=Target(target), precision=Precision(precision)).kernel

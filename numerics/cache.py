@@ -17,6 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from theory.errors import TheoryError
+
+_PAGE = 4096
+
 
 def home_folder() -> Path:
     """Where the cache belongs: `$XDG_CACHE_HOME` or `~/.cache`, then `sgd-theory/kernels`. It need not exist."""
@@ -32,9 +36,7 @@ def cache_folder() -> Path:
 @functools.cache
 def _writable(folder: Path) -> Path:
     try:
-        (folder / "__pycache__").mkdir(parents=True, exist_ok=True, mode=0o700)
-        for place in (folder, folder / "__pycache__"):  # numba writes its files into the second
-            tempfile.TemporaryFile(dir=place).close()
+        _try_to_write(folder)
     except OSError as error:
         temporary = _temporary_folder()
         warnings.warn(
@@ -47,11 +49,68 @@ def _writable(folder: Path) -> Path:
     return folder
 
 
+def _try_to_write(folder: Path) -> None:
+    """Make the folder and a file of one page in it and in the one that numba writes to; raises what goes wrong."""
+    (folder / "__pycache__").mkdir(parents=True, exist_ok=True, mode=0o700)
+    for place in (folder, folder / "__pycache__"):
+        with tempfile.TemporaryFile(dir=place) as file:
+            file.write(b"\0" * _PAGE)  # a full disk lets an empty file be made
+
+
+def why_not_writable(folder: Path) -> str | None:
+    """Why a cache in `folder` cannot be written; None if it can. What is missing of the folder is made."""
+    try:
+        _try_to_write(folder)
+    except OSError as error:
+        return f"it cannot be written ({error}); set XDG_CACHE_HOME to a folder you can write"
+    return None
+
+
 @functools.cache
 def _temporary_folder() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="sgd-theory-"))
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="sgd-theory-"))
+    except OSError as error:
+        raise NoCache(
+            f"generated code must lie in a file to be compiled, and neither the kernel cache {home_folder()} nor a temporary "
+            f"folder can be written ({error}); set XDG_CACHE_HOME or TMPDIR to a folder you can write"
+        ) from error
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
+
+
+class NoCache(TheoryError, OSError):
+    """There is no place for generated code."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def keep(content: bytes, name: str) -> Path:
+    """Return the file of the cache that holds `content` under `name`; a temporary one where the disk has become full.
+
+    Raises `NoCache` where that cannot be written either.
+    """
+    path = cache_folder() / name
+    try:
+        place(content, path)
+    except OSError as error:
+        path = _temporary_folder() / name
+        warnings.warn(
+            f"the kernel cache {home_folder()} cannot be written any more ({error}); {name[:12]}... goes into {path.parent} and is "
+            f"lost when this process ends. Free some space, or set XDG_CACHE_HOME to another disk.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        try:
+            place(content, path)
+        except OSError as second:
+            raise NoCache(
+                f"generated code must lie in a file to be compiled, and neither the kernel cache {home_folder()} ({error}) nor "
+                f"the temporary folder {path.parent} ({second}) can be written; free some space, or set XDG_CACHE_HOME and "
+                f"TMPDIR to another disk"
+            ) from second
+    return path
 
 
 def place(content: bytes, path: Path) -> None:

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from numerics.cache import cache_folder, guarded, place
+from numerics.cache import guarded, keep
 from numerics.precision import Precision
 from numerics.targets import Resources, Target, backend
 from theory.errors import InvalidRequest
@@ -226,8 +226,7 @@ def load_source(source: str) -> ModuleType:
         name = f"k_{cache_key(source)}"
         if name in sys.modules:
             return sys.modules[name]
-        path = cache_folder() / f"{name}.py"
-        place(source.encode(), path)
+        path = keep(source.encode(), f"{name}.py")
         specification = importlib.util.spec_from_file_location(name, path)
         if specification is None:
             raise ImportError(f"no loader for {path}")  # cannot happen: a path that ends in .py has one

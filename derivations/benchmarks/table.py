@@ -10,13 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 from derivations import display
 from derivations.benchmarks.timing import Plan, Row
 
-WIDTH = 150
-"""Characters below which the table cannot be read."""
 PEERS = ("jax", "numba-cuda")
 """Packages whose versions matter beside those of every result."""
 
@@ -65,43 +61,42 @@ def heading(found: Mapping[str, Any], plan: Plan) -> str:
     )
 
 
-def table(rows: Iterable[Row]) -> Table:
+COLUMNS = (
+    display.Column("", text=True),
+    display.Column("name", text=True),
+    display.Column("what", text=True),
+    display.Column("ours"),
+    display.Column("spread"),
+    display.Column("peer"),
+    display.Column("against", text=True),
+    display.Column("ratio"),
+    display.Column("required", text=True),
+    display.Column("first call"),
+)
+
+
+def table(rows: Iterable[Row]) -> display.Sheet:
     """One line for each row: a tick where the requirement is satisfied, a cross where it is not, a dash where there is none."""
-    found = Table(box=None, pad_edge=False)
-    for name, justify in (
-        ("", "left"), ("name", "left"), ("what", "left"), ("ours", "right"), ("±", "right"), ("peer", "right"),
-        ("against", "left"), ("ratio", "right"), ("required", "left"), ("first call", "right"),
-    ):  # fmt: skip
-        found.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
-    for row in rows:
-        if row.not_run is not None:
-            required = "" if row.required is None else str(row.required)
-            found.add_row(
-                display.mark(None),
-                row.name,
-                f"{row.what}: not run: {row.not_run}",
-                "",
-                "",
-                "",
-                row.peer_name,
-                "",
-                required,
-                "",
-            )
-            continue
-        found.add_row(
-            display.mark(row.met),
-            row.name,
-            f"{row.what} ({_setting(row)})",
-            f"{_number(row.ours)} {row.unit}".strip(),
-            "" if row.spread is None else f"{100 * row.spread:.0f} %",
-            "" if row.peer is None else f"{_number(row.peer)} {row.unit}",
-            row.peer_name,
-            _number(row.ratio),
-            "" if row.required is None else str(row.required),
-            "" if row.compile_seconds is None else f"{row.compile_seconds:.2f} s",
-        )
-    return found
+    return display.Sheet.of(COLUMNS, map(_cells, rows), keys=2)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    required = "" if row.required is None else str(row.required)
+    if row.not_run is not None:
+        what = f"{row.what}: not run: {row.not_run}"
+        return display.mark(None), row.name, what, "", "", "", row.peer_name, "", required, ""
+    return (
+        display.mark(row.met),
+        row.name,
+        f"{row.what} ({_setting(row)})",
+        f"{_number(row.ours)} {row.unit}".strip(),
+        "" if row.spread is None else f"{100 * row.spread:.0f} %",
+        "" if row.peer is None else f"{_number(row.peer)} {row.unit}",
+        row.peer_name,
+        _number(row.ratio),
+        required,
+        "" if row.compile_seconds is None else f"{row.compile_seconds:.2f} s",
+    )
 
 
 def notes(rows: Iterable[Row]) -> list[str]:

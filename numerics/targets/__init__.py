@@ -4,6 +4,6 @@ A program is written once, as lines of scalar code over one trajectory; a target
 launches the result, and shows the machine code. Adding a target is a module here and its name in `Target`.
 """
 
-from numerics.targets.target import Backend, Local, Resources, Target, TargetUnavailable, backend
+from numerics.targets.target import Backend, Check, Local, Resources, Target, TargetUnavailable, backend
 
-__all__ = ["Backend", "Local", "Resources", "Target", "TargetUnavailable", "backend"]
+__all__ = ["Backend", "Check", "Local", "Resources", "Target", "TargetUnavailable", "backend"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from numerics.targets import cpu_replica
 from numerics.targets.ensemble import Ensemble
 from numerics.targets.replica import ReplicaProgram
-from numerics.targets.target import Local, Resources
+from numerics.targets.target import Check, Local, Resources
 from theory.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -124,6 +124,25 @@ def reason_unavailable() -> str | None:
 
 def require() -> None:
     """A CPU is always there."""
+
+
+def checks() -> tuple[Check, ...]:
+    """Whether a function compiles to machine code here and gives the right number."""
+    from numba import njit
+
+    def probe(x: float) -> float:
+        return 2.0 * x
+
+    try:
+        compiled: Any = njit(probe)
+        value = compiled(21.0)
+    except Exception as error:  # LLVM, or an installation that does not fit together
+        text = " ".join(str(error).split())
+        remedy = "install numba again: python -m pip install --force-reinstall numba"
+        return (Check("compiler", False, f"numba compiles nothing ({type(error).__name__}: {text})", remedy),)
+    return (
+        Check("compiler", value == 42.0, "a probe was compiled and ran" if value == 42.0 else f"a probe gave {value}"),
+    )
 
 
 def run(kernel: Kernel, count: int, values: Sequence[Any], *, threads: int | None, shared_bytes: int) -> None:

@@ -8,15 +8,18 @@ kernel calls it. Code can be made, read and measured where there is no GPU, and 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import math
 import re
 from collections.abc import Iterator, Sequence
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from numerics.cache import cache_folder, place
+from numerics.cache import cache_folder, keep
 from numerics.targets import cuda_replica
+from numerics.targets.cuda_presence import (
+    checks as checks,
+    missing_packages,
+    reason_unavailable as reason_unavailable,
+)
 from numerics.targets.ensemble import Ensemble
 from numerics.targets.replica import ReplicaProgram
 from numerics.targets.target import Local, Resources, TargetUnavailable
@@ -27,7 +30,6 @@ if TYPE_CHECKING:
 
 DECORATOR = "@cuda.jit(cache=True)"
 """The decorator of entries. No fast mathematics: it would take NaN and infinity their meaning."""
-_INSTALL = "install the CUDA packages with python -m pip install 'sgd-theory[cuda]'"
 
 
 def imports() -> tuple[str, ...]:
@@ -83,30 +85,6 @@ def replicas(name: str, arguments: Sequence[str], program: ReplicaProgram, *, th
 # --------------------------------------------------------------------------------------------------------- running it
 
 
-@cache
-def _missing_packages() -> str | None:
-    """What is not installed, None if all is there."""
-    try:
-        found = importlib.util.find_spec("numba_cuda")
-    except (ImportError, ValueError):
-        found = None
-    return None if found else f"numba-cuda is not installed; {_INSTALL}"
-
-
-def reason_unavailable() -> str | None:
-    """Why no kernel can run here; None if one can."""
-    missing = _missing_packages()
-    if missing:
-        return missing
-    from numba import cuda
-
-    try:
-        cuda.current_context()
-    except Exception as error:  # the driver has errors of its own for every way of not being there
-        return f"no CUDA device can be used ({' '.join(str(error).split())})"
-    return None
-
-
 def require() -> None:
     """Raise `TargetUnavailable` unless there is a device."""
     reason = reason_unavailable()
@@ -115,7 +93,7 @@ def require() -> None:
 
 
 def _require_compiler() -> None:
-    missing = _missing_packages()
+    missing = missing_packages()
     if missing:
         raise TargetUnavailable(f"PTX needs the CUDA compiler: {missing}")
 
@@ -184,7 +162,7 @@ def assembly(kernel: Kernel, compute_capability: tuple[int, int]) -> str:
     except (OSError, UnicodeDecodeError):
         pass
     text = _compiled(kernel, compute_capability)
-    place((text + _END).encode(), path)
+    keep((text + _END).encode(), path.name)
     return text
 
 

@@ -53,6 +53,16 @@ class Local:
         return f"{shape}, {'real' if self.kind == 'real' else f'np.{self.kind}'}"
 
 
+@dataclass(frozen=True)
+class Check:
+    """One thing that a target needs: whether it `works` (None: not looked at), what was found, and what to do if it does not."""
+
+    name: str
+    works: bool | None
+    detail: str
+    remedy: str = ""
+
+
 class Backend(Protocol):
     """The functions of a target's module."""
 
@@ -82,6 +92,9 @@ class Backend(Protocol):
 
     def require(self) -> None:
         """Raise `TargetUnavailable` unless kernels can run here."""
+
+    def checks(self) -> tuple[Check, ...]:
+        """What the target needs, tried out one by one, for a reader who asks why it does not run."""
 
     def run(self, kernel: Kernel, count: int, values: Sequence[Any], *, threads: int | None, shared_bytes: int) -> None:
         """Run a program; see `Kernel.run`."""

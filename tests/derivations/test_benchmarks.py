@@ -312,7 +312,7 @@ ROWS = [
 
 def test_the_table_marks_what_is_satisfied_and_what_was_not_run(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "300")
-    display.console().print(table.table(ROWS))
+    display.show(table.table(ROWS))
     good, poor, absent, free = capsys.readouterr().out.splitlines()[1:]
     assert good.split()[:2] == [display.mark(True), "good-row"]
     assert all(

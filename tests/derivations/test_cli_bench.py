@@ -77,6 +77,17 @@ def test_bench_refuses_unknown_names_with_the_nearest(invoke):
     assert invoke("bench", "normals", "--repeats", 0).exit_code == 2
 
 
+def test_an_interrupted_bench_shows_what_was_measured(invoke, measured, monkeypatch):
+    def interrupted(plan):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(importlib.import_module("derivations.benchmarks.chain"), "rows", interrupted)
+    result = invoke("bench", "normals", "chain")
+    assert result.exit_code == 130
+    assert "good-row" in result.stdout
+    assert "interrupted; the groups before chain are shown above" in result.stderr
+
+
 # ---------------------------------------------------------------------------------------------------------- cache
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from numerics.kernel import Kernel, cache_folder, load_source
+from numerics.cache import cache_folder
+from numerics.kernel import Kernel, load_source
 from numerics.printer import DECORATOR
 from theory.errors import InvalidRequest
 
