@@ -11,7 +11,8 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from numerics.fates.point import hessian_values, is_at_rest, mean_hessian
+from numerics.averages import matrix_values
+from numerics.fates.point import is_at_rest, mean_hessian
 from numerics.fates.request import (
     Limits,
     Points,
@@ -118,7 +119,7 @@ def fates(
     ensemble = Ensemble(model, algorithm, points, centres, starts, limits)
     machine: dict[str, Any] = {"target": where, "precision": format_, "threads": threads}
     runs = run_all(ensemble, steps=int(steps), replicas=int(replicas), seed=seed, **machine)
-    curvature = None if hessian is None else hessian_values(hessian, points.values)
+    curvature = None if hessian is None else matrix_values(hessian, points.values)
     result = _counted(runs, classified(runs, curvature, limits, int(steps)), points)
     result.attrs = {
         "title": "fates of direct SGD",

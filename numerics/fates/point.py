@@ -2,15 +2,13 @@ r"""The point whose fate is asked for: where it is, whether SGD can rest there, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import sympy
 from numpy.typing import NDArray
 from sympy import Expr, ImmutableDenseMatrix
 
-from numerics.generate import function_of_arrays
-from numerics.quadrature import has_quadrature, rules
 from theory import SGD, Model, expectation, gradient
 from theory.errors import MomentDiverges, MomentDoesNotExist
 from theory.stability.fixed_point import residual_gradient
@@ -49,31 +47,3 @@ def mean_hessian(model: Model, point: Mapping[Expr, Expr]) -> ImmutableDenseMatr
     matrix = ImmutableDenseMatrix(means)
     undefined = (sympy.S.NaN, sympy.zoo, sympy.oo, -sympy.oo, sympy.DiracDelta, sympy.Derivative)
     return None if matrix.has(*undefined) else matrix
-
-
-def hessian_values(matrix: ImmutableDenseMatrix, values: Sequence[Mapping[Expr, float]]) -> Array:
-    """The numbers of the mean Hessian, shape (point, parameter, parameter)."""
-    symbols = tuple(sorted({s for s in values[0] if matrix.has(s)}, key=str))
-    function = _with_quadrature(matrix, symbols) if has_quadrature(list(matrix)) else _closed(matrix, symbols)
-    done: dict[tuple[float, ...], Array] = {}
-    for numbers in values:
-        if (key := tuple(numbers[symbol] for symbol in symbols)) not in done:
-            done[key] = function(*key)
-    return np.stack([done[tuple(numbers[symbol] for symbol in symbols)] for numbers in values])
-
-
-def _closed(matrix: ImmutableDenseMatrix, symbols: Sequence[Expr]) -> Callable[..., Array]:
-    function = sympy.lambdify(symbols, matrix, ["scipy", "numpy"])
-    return lambda *numbers: np.asarray(function(*numbers), dtype=float)
-
-
-def _with_quadrature(matrix: ImmutableDenseMatrix, symbols: tuple[Expr, ...]) -> Callable[..., Array]:
-    side = function_of_arrays(list(matrix), (), symbols, "the mean Hessian")
-    nodes = rules(set(side.dimensions), refinement=2)
-
-    def evaluated(*numbers: float) -> Array:
-        found = np.empty(len(matrix))
-        side.kernel(np.zeros(0), np.array(numbers, dtype=float), found, *nodes)
-        return found.reshape(matrix.shape)
-
-    return evaluated

@@ -11,6 +11,8 @@ import xarray as xr
 from numpy.typing import NDArray
 from sympy import Symbol
 
+from numerics.averages import matrix_values
+from numerics.quadrature import has_quadrature
 from numerics.results import versions
 from numerics.stability.exponent import scalar_exponent
 from numerics.stability.phases import PHASES, phases_of
@@ -34,10 +36,11 @@ class Runs:
 
 @dataclass(frozen=True)
 class Exponents:
-    """The exponents of every block over a grid, with the mean curvature that tells descent from ascent, and the phases."""
+    """The exponents of every block over a grid, the spectra (point, eigenvalue) of the mean curvature, which tell descent from ascent,
+    and the phases."""
 
     estimates: tuple[Estimate, ...]
-    curvatures: tuple[Array, ...]
+    spectra: tuple[Array, ...]
     phases: NDArray[np.int8]
 
 
@@ -58,7 +61,7 @@ def solve_stability(equations: Stability, at: Mapping[Any, Any], runs: Runs = Ru
         "kind": ("mode", [str(e.kind) for e in found.estimates]),
         "multiplicity": ("mode", [block.multiplicity for block in equations.blocks]),
         "neutral": ("mode", [block.is_neutral for block in equations.blocks]),
-        "mean_curvature": (dims, np.array(found.curvatures).reshape(shape)),
+        "mean_curvature": (dims, np.array([spectrum[:, 0] for spectrum in found.spectra]).reshape(shape)),
         "phase": (dims[1:], found.phases if varied else found.phases[0], phase_attributes(found)),
     }
     coords: dict[str, Any] = {"mode": [block.name for block in equations.blocks]}
@@ -101,8 +104,8 @@ def exponents_on(equations: Stability, grid: Grid, runs: Runs) -> Exponents:
         scalar_exponent(block, grid, seed=runs.seed) if block.is_scalar else _by_runs(block, grid, runs)
         for block in equations.blocks
     )
-    curvatures = tuple(_mean_curvature(block, grid) for block in equations.blocks)
-    return Exponents(estimates, curvatures, phases_of(equations.blocks, estimates, curvatures, grid))
+    spectra = tuple(_mean_curvature(block, grid) for block in equations.blocks)
+    return Exponents(estimates, spectra, phases_of(equations.blocks, estimates, spectra))
 
 
 def refuse_impossible(equations: Stability, grid: Grid) -> None:
@@ -166,12 +169,19 @@ def _open_symbols(equations: Any) -> set[Symbol]:
 
 
 def _mean_curvature(block: Block, grid: Grid) -> Array:
-    """The mean curvature of a block, of a matrix its smallest eigenvalue; NaN where the mean does not exist."""
+    """The eigenvalues of the mean curvature of a block, NaN where the mean does not exist."""
     matrix = block.mean_curvature
     if matrix is None:
-        return np.full(grid.size, np.nan)
-    table = grid.table(list(matrix)).T.reshape(-1, block.size, block.size)
-    return np.real(np.linalg.eigvals(table)).min(axis=1)
+        return np.full((grid.size, block.size), np.nan)
+    if not has_quadrature(list(matrix)):
+        table = grid.table(list(matrix)).T.reshape(-1, block.size, block.size)
+    else:
+        needed = [symbol for symbol in grid.values if matrix.has(symbol)]
+        table = matrix_values(matrix, [{s: float(grid.values[s][k]) for s in needed} for k in range(grid.size)])
+    spectra = np.full((grid.size, block.size), np.nan)
+    finite = np.isfinite(table).all(axis=(1, 2))
+    spectra[finite] = np.sort(np.real(np.linalg.eigvals(table[finite])), axis=1)
+    return spectra
 
 
 def phase_attributes(found: Exponents) -> dict[str, Any]:

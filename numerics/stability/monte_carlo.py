@@ -56,7 +56,7 @@ def _table_means(problem: Problem, chunk: int, size: int) -> Array:
 
 
 def _law_means(problem: Problem, chunk: int, size: int) -> Array:
-    """Batch means of fresh draws; laws whose parameters vary over the grid are drawn anew at each point, from the same numbers."""
+    """Batch means of fresh draws, made once for each distinct set of values that the curvature or a law depends on."""
     statement = independent(problem.curvature, problem.randomness)
     if statement is None:
         raise UnsupportedExpectation(
@@ -65,17 +65,21 @@ def _law_means(problem: Problem, chunk: int, size: int) -> Array:
         )
     names = sorted(statement.curvature.free_symbols - set(statement.laws), key=str)
     function = sympy.lambdify([*statement.laws, *names], statement.curvature, "numpy", cse=True)
-    means = np.empty((CHUNK, problem.grid.size))
-    fixed = not set().union(set(), *(law.free_symbols for law in statement.laws.values()))
-    draws: list[Array] = []
-    for point in range(problem.grid.size):
-        values = {s: sympy.Float(float(v[point]), 17) for s, v in problem.grid.values.items()}
-        if not fixed or not draws:
-            laws = [law.substitute({s: values[s] for s in law.free_symbols}) for law in statement.laws.values()]
-            draws = [
-                draw_law(law, (1, CHUNK * size), problem.seed, chunk * 64 + index).reshape(CHUNK, size)
-                for index, law in enumerate(laws)
-            ]
-        curvature = function(*draws, *(float(values[name]) for name in names))
-        means[:, point] = np.broadcast_to(curvature, (CHUNK, size)).mean(axis=1)
-    return means
+    relevant = sorted({*names, *(s for law in statement.laws.values() for s in law.free_symbols)}, key=str)
+    table = np.array([problem.grid.values[s] for s in relevant]).reshape(len(relevant), problem.grid.size)
+    distinct, places = np.unique(table, axis=1, return_inverse=True)
+    means = np.empty((CHUNK, distinct.shape[1]))
+    for column in range(distinct.shape[1]):
+        values = {s: sympy.Float(float(v), 17) for s, v in zip(relevant, distinct[:, column], strict=True)}
+        draws = [
+            draw_law(
+                law.substitute({s: values[s] for s in law.free_symbols}),
+                (1, CHUNK * size),
+                problem.seed,
+                chunk * 64 + index,
+            )
+            for index, law in enumerate(statement.laws.values())
+        ]
+        curvature = function(*(d.reshape(CHUNK, size) for d in draws), *(float(values[name]) for name in names))
+        means[:, column] = np.broadcast_to(curvature, (CHUNK, size)).mean(axis=1)
+    return means[:, places.reshape(-1)]

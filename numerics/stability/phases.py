@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from numerics.stability.problem import Array, Estimate, Grid
+from numerics.stability.problem import Array, Estimate
 from theory import Block, ExponentKind
 
 PHASES = (
@@ -34,17 +34,15 @@ ROUNDING = 1e-12
 """A mean curvature below this share of the largest one at the point is zero up to rounding."""
 
 
-def phases_of(
-    blocks: Sequence[Block], estimates: Sequence[Estimate], curvatures: Sequence[Array], grid: Grid
-) -> NDArray[np.int8]:
-    """The phase at every point of a grid. Neutral modes never count as unstable."""
-    descending, ascending, other, unsure, saddle = (np.zeros(grid.size, dtype=bool) for _ in range(5))
-    scale = ROUNDING * np.maximum(np.max([np.nan_to_num(np.abs(c)) for c in curvatures], axis=0), 1.0)
-    for block, estimate, curvature in zip(blocks, estimates, curvatures, strict=True):
+def phases_of(blocks: Sequence[Block], estimates: Sequence[Estimate], spectra: Sequence[Array]) -> NDArray[np.int8]:
+    """The phase at every point of a grid, from spectra of the mean curvature (point, eigenvalue). Neutral modes never count as unstable."""
+    descending, ascending, other, unsure, saddle = (np.zeros(len(spectra[0]), dtype=bool) for _ in range(5))
+    largest = np.max([np.nan_to_num(np.abs(spectrum)).max(axis=1) for spectrum in spectra], axis=0)
+    scale = ROUNDING * np.maximum(largest, 1.0)
+    for block, estimate, spectrum in zip(blocks, estimates, spectra, strict=True):
         if block.is_neutral:
             continue
-        lowest, highest = _range(block, curvature, grid)
-        falls, rises = highest < -scale, lowest > scale
+        falls, rises = spectrum[:, -1] < -scale, spectrum[:, 0] > scale
         slack = (3.0 if estimate.kind == ExponentKind.MONTE_CARLO else 1.0) * estimate.errors
         grows = estimate.values > 0
         unsure |= ~(np.abs(estimate.values) > slack)
@@ -58,12 +56,3 @@ def phases_of(
     codes = np.where(~other & ascending, np.where(saddle, INCORRECT, UNDIRECTED), codes)
     codes = np.where(descending & ascending, COMPLETE, codes)
     return np.where(unsure, UNDECIDED, codes).astype(np.int8)
-
-
-def _range(block: Block, lowest: Array, grid: Grid) -> tuple[Array, Array]:
-    """The smallest and the largest eigenvalue of the mean curvature."""
-    matrix = block.mean_curvature
-    if block.size == 1 or matrix is None:
-        return lowest, lowest
-    table = grid.table(list(matrix)).T.reshape(-1, block.size, block.size)
-    return lowest, np.real(np.linalg.eigvals(table)).max(axis=1)

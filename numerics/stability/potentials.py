@@ -12,6 +12,7 @@ import numpy as np
 import sympy
 from numpy.typing import NDArray
 
+from numerics.stability.density import by_density
 from numerics.stability.panels import composite, graded
 from numerics.stability.problem import Array, Estimate, Problem
 from numerics.stability.standard_laws import Component, component
@@ -77,7 +78,7 @@ def _given_outcome(problem: Problem) -> Estimate | None:
         return known
     symbol = single_symbol(problem.curvature, problem.randomness)
     if symbol is None or len(problem.randomness.groups) != 1:
-        return None
+        return by_density(problem)
     law = marginal(problem.randomness.groups[0], symbol)
     return (
         None if law is None else _one_variable(problem, problem.keep + problem.weight * problem.curvature, symbol, law)

@@ -228,10 +228,11 @@ def test_without_a_mean_hessian_no_direction_is_right():
 
 def test_the_mean_hessian_may_need_a_quadrature():
     """E of tanh'' and the like at a point that depends on a hyperparameter, against a sum over 200 nodes."""
-    from numerics.fates.point import hessian_values, mean_hessian
+    from numerics.averages import matrix_values
+    from numerics.fates.point import mean_hessian
 
     model = Model(sympy.log(1 + sympy.exp(u * x)) + w**2 * y**4, [u, w], {x: Normal(), y: Uniform(-1, 1)})
-    found = hessian_values(mean_hessian(model, {u: rho, w: 0}), [{rho: 0.7}, {rho: 2.0}])
+    found = matrix_values(mean_hessian(model, {u: rho, w: 0}), [{rho: 0.7}, {rho: 2.0}])
     nodes, weights = np.polynomial.hermite_e.hermegauss(200)
     for k, place in enumerate((0.7, 2.0)):
         expected = weights @ (nodes**2 / (4 * np.cosh(place * nodes / 2) ** 2)) / np.sqrt(2 * np.pi)

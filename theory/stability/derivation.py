@@ -304,7 +304,7 @@ def _steps(
             tuple(
                 (_curvature_of(block), block.curvature if block.size > 1 else block.curvature[0, 0]) for block in blocks
             ),
-            f"the {len(spanning)} constant matrices that span H map each of these subspaces into itself",
+            f"each of these subspaces is mapped into itself by the constant matrices that span H ({len(spanning)} of them)",
         ),
     ]
     scalar = [block for block in blocks if block.is_scalar]
