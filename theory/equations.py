@@ -6,6 +6,7 @@ checked, and the steps that lead from the loss to the answer.
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -77,7 +78,8 @@ class Steps(tuple[Step, ...]):
         blocks = []
         for number, step in enumerate(self, start=1):
             equations = f"$${step.to_latex()}$$" if step.equations else ""
-            blocks.append(f"**{number}. {step.title}**\n\n{equations}\n\n*because {step.reason}*")
+            title, reason = _plain_markdown(step.title), _plain_markdown(step.reason)
+            blocks.append(f"**{number}. {title}**\n\n{equations}\n\n*because {reason}*")
         return "\n\n".join(blocks)
 
 
@@ -288,6 +290,14 @@ def gradient_coefficient(vector: Any, parameter: Any) -> Display:
     """The coefficient of a vector in the gradient with respect to a trained vector."""
     latex = r"\text{{coefficient of }} {} \text{{ in }} \nabla_{{{}}} \ell"
     return Display("coefficient of {} in grad_{} loss", latex, vector, parameter)
+
+
+def _plain_markdown(text: str) -> str:
+    """Text that Markdown shows as it stands: `n**2` is no emphasis, `<z, z>` no tag."""
+    escaped = html.escape(text, quote=False)
+    for mark in "\\`*_[]#|~$":
+        escaped = escaped.replace(mark, f"\\{mark}")
+    return escaped
 
 
 def _latex(side: Any) -> str:

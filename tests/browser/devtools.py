@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
 import tempfile
 import time
@@ -71,9 +72,9 @@ def open_page(url: str, width: int = 1280, height: int = 900) -> Iterator[Page]:
         raise RuntimeError("chromium is not installed")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         command = [
-            str(program), "--headless=new", "--disable-gpu", "--no-first-run", "--disable-extensions", "--no-sandbox",
+            str(program), "--headless=new", "--disable-gpu", "--no-first-run", "--disable-extensions",
             "--disable-background-networking", "--remote-debugging-port=0", f"--user-data-dir={profile}",
-            f"--window-size={width},{height}", "about:blank",
+            f"--window-size={width},{height}", *(["--no-sandbox"] if os.geteuid() == 0 else []), "about:blank",
         ]  # fmt: skip
         browser = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:

@@ -153,12 +153,12 @@ def _refuse_growth(orders: dict[Expr, Expr], dimension: Symbol, what: str, algor
         if power.is_positive:
             rate = f" at learning_rate={algorithm.learning_rate}" if algorithm is not None else ""
             raise SupercriticalStep(
-                f"{what} grows like {dimension}**{power}{rate}, so there is no limit; the critical scaling "
+                f"{what} grows like {dimension**power}{rate}, so there is no limit; the critical scaling "
                 f"is learning_rate = c/{dimension} with statistics of order 1"
             )
         if not power.is_negative and power != 0:
             raise SupercriticalStep(
-                f"cannot decide whether {what} grows: it contains {dimension}**({power}); give the exponent a number"
+                f"cannot decide whether {what} grows: it contains {dimension**power}; give the exponent a number"
             )
 
 

@@ -48,17 +48,19 @@ class ExpectedLogarithm(Expr):
         return self.batch_size != 1 and bool(self.bound_symbols)
 
     def _sympystr(self, printer: Any) -> str:
-        shown = f"mean({printer._print(self.curvature)})" if self._is_batch else None
-        return f"E[log|{printer._print(self._multiplier(shown))}|]"
+        return f"E[log|{printer._print(self._multiplier(printer, 'mean({})'))}|]"
 
     def _latex(self, printer: Any) -> str:
-        shown = rf"\overline{{{printer._print(self.curvature)}}}" if self._is_batch else None
-        return rf"\mathbb{{E}}\,\log\left|{printer._print(self._multiplier(shown))}\right|"
+        shown = printer._print(self._multiplier(printer, r"\overline{{{}}}"))
+        return rf"\mathbb{{E}}\,\log\left|{shown}\right|"
 
-    def _multiplier(self, shown: str | None) -> Expr:
-        """keep + weight * curvature, with the batch mean as a symbol of the given name."""
-        inner = self.curvature if shown is None else sympy.Symbol(shown)
-        return self.keep + sympy.expand(self.weight * inner)
+    def _multiplier(self, printer: Any, mean: str) -> Expr:
+        """keep + weight * curvature; the mean over a batch is a symbol whose name is the formatted curvature, without its sign."""
+        sign, inner = 1, self.curvature
+        if self._is_batch:
+            sign = -1 if inner.could_extract_minus_sign() else 1
+            inner = sympy.Symbol(mean.format(printer._print(sign * inner)))
+        return self.keep + sympy.expand(sign * self.weight * inner)
 
     def _mathml_presentation(self, printer: Any) -> Any:
         inner = ("\u27e8", self.curvature, "\u27e9") if self._is_batch else ("(", self.curvature, ")")
