@@ -26,6 +26,7 @@ from theory import (
     Sampling,
     SamplingNotCovered,
     Sphere,
+    Step,
     UnknownValue,
     UnsupportedExpectation,
     ValuesError,
@@ -38,6 +39,7 @@ from theory import (
     stability,
     symbols,
 )
+from theory.equations import Steps
 
 u, w, v, x, y, s, z = symbols("u w v x y s z")
 eta, p, gamma = symbols("eta p gamma", positive=True)
@@ -314,6 +316,12 @@ def test_the_result_shows_its_derivation():
     assert r"\Lambda_{u + w}" in result.to_latex()
     assert "ziyin2023probabilistic" in result.bibtex()
     assert str(result).splitlines()[0] == "noise-free fixed point u = 0, w = 0"
+
+
+def test_text_of_a_step_is_shown_as_it_stands_in_a_notebook():
+    shown = Steps((Step("Keep order n**0 of <z, z>", (), "w_1 is small"),))._repr_markdown_()
+    assert r"Keep order n\*\*0 of &lt;z, z&gt;" in shown
+    assert r"w\_1 is small" in shown
 
 
 # ----------------------------------------------------------------------------------------------------------- refusals
