@@ -1,1 +1,1 @@
-"""The shipped models: each a Python file that states a model, and what to measure on it."""
+"""The shipped models: each a TOML file that states a model, and what to measure on it."""

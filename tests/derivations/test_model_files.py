@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -16,8 +21,11 @@ from derivations.model_files import (
     load_model,
     outline,
     shipped_models,
+    starter,
+    write_model,
 )
-from theory import HierarchyNotClosed, gradient, moments, scaling_limit
+from derivations.model_files.toml_files import model_file_of_text
+from theory import HierarchyNotClosed, gradient, moments, scaling_limit, stability
 from theory.errors import ModelError, TheoryError
 
 GOOD = '''"""A title
@@ -48,7 +56,7 @@ def test_a_file_states_its_parts_and_leaves_the_rest_empty(write):
     assert (file.name, file.title) == ("mine", "A title on two lines")
     assert [str(p) for p in file.model.parameters] == ["w"]
     assert (file.statistics, file.until, file.replicas, file.theory) == (None, None, None, None)
-    assert dict(file.at) == dict(file.start) == {}
+    assert dict(file.at) == dict(file.start) == dict(file.point) == dict(file.over) == {}
 
 
 def test_optional_names_are_read(write):
@@ -62,6 +70,17 @@ def test_optional_names_are_read(write):
     assert file.replicas == 7
     assert {str(k): v for k, v in file.at.items()} == {"eta": 0.1}
     assert list(file.statistics) == ["k"]
+
+
+def test_a_point_and_the_axes_of_a_phase_diagram_are_read(write):
+    file = load_model(write(GOOD + 'theory = "stability"\npoint = {w: 0}\nover = {eta: (0.1, 2, 5)}'))
+    assert file.theory is Theory.STABILITY
+    assert {str(k): v for k, v in file.point.items()} == {"w": 0}
+    assert {str(k): v for k, v in file.over.items()} == {"eta": (0.1, 2.0, 5)}
+
+
+def test_a_name_of_the_program_s_own_is_no_point(write):
+    assert dict(load_model(write(GOOD + "point = w + 1\nover = 3")).point) == {}
 
 
 def test_a_loaded_file_cannot_be_changed(write):
@@ -86,7 +105,11 @@ def test_importing_the_package_theory_in_a_model_file_does_not_state_a_theory(wr
         ("until = 'long'", ["until must be", "'long'"]),
         ("replicas = 0", ["replicas must be a whole number of at least 1"]),
         ("replicas = True", ["replicas must be", "True"]),
-        ("theory = 'momentum'", ["theory must be one of 'scaling_limit', 'moments'", "'momentum'"]),
+        ("theory = 'momentum'", ["theory must be one of 'scaling_limit', 'moments', 'stability'", "'momentum'"]),
+        ("theory = 'stability'; point = 3", ["point must be a dictionary", "int"]),
+        ("over = {eta: (2, 1, 5)}", ["over eta must be three numbers", "(2, 1, 5)"]),
+        ("over = {eta: (1, 2, 1)}", ["over eta", "from 2 to 10000, got 1"]),
+        ("over = {k: (1, 2, 5) for k in 'abc'}", ["over takes two axes at most, got 3: a, b, c"]),
         ("theory = ['moments']", ["theory must be one of"]),
         ("at = [1, 2]", ["at must be a dictionary", "list"]),
         ("start = 1", ["start must be a dictionary"]),
@@ -129,16 +152,20 @@ def test_an_unknown_name_is_refused_with_the_nearest_and_the_list(tmp_path):
     assert "phase_retrieval" in str(caught.value)
     with pytest.raises(ModelNotFound, match="is a folder"):
         load_model(tmp_path)
+    for impossible in ("x" * 5000, "a\0b"):
+        with pytest.raises(ModelNotFound, match="neither a file nor a shipped model"):
+            load_model(impossible)
 
 
 def test_a_suffix_that_no_reader_takes_is_refused(write):
-    with pytest.raises(ModelFileError, match=r"ends in \.py, not in '\.txt'"):
+    with pytest.raises(ModelFileError, match=r"ends in \.toml or \.py, not in '\.txt'"):
         load_model(write("", "notes.txt"))
 
 
 def test_errors_survive_pickling(write):
-    for error in (ModelFileError(write(GOOD), "text"), ModelNotFound("text")):
+    for error in (ModelFileError(write(GOOD), "text", line=3, column=4), ModelNotFound("text")):
         copy = pickle.loads(pickle.dumps(error))
+        assert vars(copy) == vars(error)
         assert type(copy) is type(error)
         assert str(copy) == "text"
         assert isinstance(copy, TheoryError)
@@ -164,13 +191,22 @@ def test_every_shipped_model_does_what_it_is_shipped_for(name):
         derived = scaling_limit(file.model, file.algorithm, statistics=file.statistics)
     elif file.theory is Theory.MOMENTS:
         derived = moments(file.model, file.algorithm, of=file.statistics)
+    elif file.theory is Theory.STABILITY:
+        derived = stability(file.model, file.algorithm, point=file.point)
+        assert {str(symbol) for symbol in file.over} <= {str(symbol) for symbol in file.at}
     else:
-        assert set(gradient(file.model).vectors) == set(file.model.vector_parameters)
+        few = len(file.model.parameters) < 100  # SymPy takes seconds over the gradient of a large network
+        assert not few or set(gradient(file.model).vectors) == set(file.model.vector_parameters)
         return
     at = {str(key) for key in file.at}
     assert {str(symbol) for symbol in derived.free_symbols} <= at
     assert file.until is not None
     assert file.start
+
+
+def test_a_dozen_models_are_shipped_and_every_one_is_data():
+    assert len(SHIPPED) >= 12
+    assert {path.suffix for path in SHIPPED.values()} == {".toml"}
 
 
 def test_the_moments_of_the_two_layer_net_do_not_close():
@@ -182,3 +218,37 @@ def test_the_moments_of_the_two_layer_net_do_not_close():
 def test_files_that_begin_with_an_underscore_are_not_models():
     assert (model_files.SHIPPED / "__init__.py").is_file()
     assert not any(name.startswith("_") for name in SHIPPED)
+
+
+def test_listing_and_outlining_shipped_models_imports_nothing_heavy():
+    code = """
+import sys
+from derivations.model_files import outline, shipped_models, starter
+assert all(title for title, _ in map(outline, shipped_models().values())) and starter("mine")
+assert not {"sympy", "numpy"} & set(sys.modules)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(model_files.__file__).parents[2])}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
+# ------------------------------------------------------------------------------------------- the starter, the example
+
+
+@pytest.mark.parametrize("name", ["mine", 'a "quoted"\nname \\', "τ"])
+def test_the_starter_loads_and_derives_as_it_stands(name, tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(starter(name), encoding="utf-8")
+    file = load_model(path)
+    assert file.title.startswith(" ".join(name.split()))
+    limit = scaling_limit(file.model, file.algorithm, statistics=file.statistics)
+    assert {str(symbol) for symbol in limit.free_symbols} <= {str(symbol) for symbol in file.at}
+    assert file.model == load_model("least_squares").model
+    assert (file.until, file.replicas) == (4.0, 32)
+
+
+def test_the_example_of_the_documentation_is_a_model_file(tmp_path):
+    text = model_files.__doc__.partition("\n\n")[2].partition("\n\nExpressions have")[0]
+    file = model_file_of_text(textwrap.dedent(text), tmp_path / "example.toml")
+    assert [str(parameter) for parameter in file.model.parameters] == ["w1", "w2", "a1", "a2"]
+    assert {str(key): value for key, value in file.over.items()} == {"eta": (0.01, 1.5, 60)}
+    assert write_model(file)
