@@ -11,14 +11,32 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-import sympy
-from sympy import Basic
+from sympy import Basic, Dummy
+from sympy.printing.repr import ReprPrinter
+
+
+class _CanonicalPrinter(ReprPrinter):
+    """SymPy's own representation, with the assumptions of a symbol in alphabetical order.
+
+    SymPy lists them in the order in which the first of several equal symbols was declared.
+    """
+
+    def _print_Symbol(self, expr: Any) -> str:
+        stated = [f"{name}={value}" for name, value in sorted(expr._assumptions_orig.items())]
+        if isinstance(expr, Dummy):
+            stated.append(f"dummy_index={expr.dummy_index}")
+        return f"{type(expr).__name__}({', '.join([repr(expr.name), *stated])})"
+
+    _print_Dummy = _print_Symbol
+
+
+_CANONICAL = _CanonicalPrinter()
 
 
 def canonical_text(part: Any) -> str:
     """A text that determines `part` and is the same in every process."""
     if isinstance(part, Basic):
-        return sympy.srepr(part)
+        return _CANONICAL.doprint(part)
     if isinstance(part, Enum):
         return f"{type(part).__name__}.{part.name}"
     if part is None or isinstance(part, (str, int, float, bool)):

@@ -8,6 +8,7 @@ import sympy
 from hypothesis import assume, given, strategies as st
 from strategies import DIMENSION as N, entry, in_components
 from sympy import Rational
+from sympy.core.cache import clear_cache
 
 from theory import (
     Discrete,
@@ -23,6 +24,7 @@ from theory import (
     symbols,
 )
 from theory.errors import DuplicateName, InvalidRequest, MissingValue, UnknownValue
+from theory.identity import canonical_text
 
 W, V, U, Z = (Vector(name, N) for name in "wvuz")
 TAU, XI, A, X, Y = symbols("tau xi a x y")
@@ -284,3 +286,11 @@ def test_substitution_refuses_what_is_no_hyperparameter(key, message):
     model = Model((dot(W, Z) - TAU * XI) ** 2, [W], {Z: Normal(), XI: Normal()})
     with pytest.raises(UnknownValue, match=message):
         model.substitute({key: 1})
+
+
+def test_the_hash_does_not_depend_on_the_order_in_which_assumptions_were_declared() -> None:
+    texts = []
+    for assumptions in ({"positive": True, "integer": True}, {"integer": True, "positive": True}):
+        clear_cache()  # SymPy hands out whichever of several equal symbols was made first
+        texts.append(canonical_text(sympy.Symbol("unseen_elsewhere", **assumptions) + 1))
+    assert texts[0] == texts[1]
