@@ -47,6 +47,8 @@ def _nearest(name: str, known: Mapping[str, Any]) -> str:
 
 def number_for(symbol: Expr, value: Any) -> float:
     """`value` as a float that the symbol may take; raises `ValuesError` otherwise."""
+    if getattr(value, "ndim", None) == 0:
+        value = value.item()
     try:
         number = float(sympy.sympify(value))
     except (TypeError, ValueError, sympy.SympifyError):

@@ -7,6 +7,7 @@ parameter, evaluated at the *gradient point* (the parameters themselves, or shif
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,6 +124,25 @@ def refuse_drawn_data_set(model: Model, algorithm: SGD, theory: str) -> None:
         )
 
 
+def sample_copies(random: Iterable[Symbol], size: int, taken: set[str]) -> list[dict[Symbol, Symbol]]:
+    """The random symbols of each sample of a batch: themselves for one sample, else `x_1`, `x_2`, ... under names not taken."""
+    listed = tuple(random)
+    if size == 1:
+        return [{symbol: symbol for symbol in listed}]
+    copies: list[dict[Symbol, Symbol]] = []
+    used = set(taken)
+    for index in range(1, size + 1):
+        names = {}
+        for symbol in listed:
+            name = f"{symbol.name}_{index}"
+            while name in used:
+                name += "_"
+            used.add(name)
+            names[symbol] = Symbol(name, real=True)
+        copies.append(names)
+    return copies
+
+
 def noise_symbol(parameter: Symbol) -> Symbol:
     """The Gaussian draw of Langevin noise on a scalar parameter."""
     return Symbol(f"noise_{parameter.name}", real=True)
@@ -150,9 +170,8 @@ def random_map(model: Model, algorithm: SGD) -> RandomMap:
         )
     update, grad = linear_update(model, algorithm), gradient(model)
     size = int(algorithm.batch_size)
-    copies = [
-        {s: Symbol(f"{s.name}_{i}", real=True) if size > 1 else s for s in model.random} for i in range(1, size + 1)
-    ]
+    taken = {s.name for s in (*model.parameters, *model.random, *model.hyperparameters, *algorithm.free_symbols)}
+    copies = sample_copies(model.random, size, taken)
     shift = {p: sympy.Add(*(c * item for item, c in at.items())) for p, at in update.point.items()}
     new: dict[Expr, Expr] = {}
     draws = [(tuple(copy[s] for s in names), law) for copy in copies for names, law in model.data]

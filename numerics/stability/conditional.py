@@ -27,8 +27,8 @@ ACCEPTED = 1e-5
 """The largest error of an answer for batches; beyond, the roads that follow do better."""
 FARTHEST = 2.0**40
 """Special points farther out, in standard units, are left to the panels of the tail."""
-EVALUATIONS = 3 * 10**8
-"""Evaluations of potentials that are spent at most."""
+EVALUATIONS = 4 * 10**6
+"""Nodes times points times the square of the degree that are spent at most: some ten seconds."""
 
 
 def by_conditioning(problem: Problem) -> Estimate | None:
@@ -128,7 +128,7 @@ def _average(
         weights = np.ones(1)
         for _, w in rules:
             weights = np.outer(weights, w).ravel()
-        if len(weights) * problem.grid.size * max(multiplier.degree(), 1) > EVALUATIONS:
+        if len(weights) * problem.grid.size * max(multiplier.degree(), 1) ** 2 > EVALUATIONS:
             return None
         mesh = np.meshgrid(*(nodes for nodes, _ in rules), indexing="ij")
         nodes = [shift + scale * axis.ravel() for (shift, scale), axis in zip(at, mesh, strict=True)]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import sympy
 
-from numerics.stability.panels import composite, graded
+from numerics.stability.panels import composite
 from numerics.stability.problem import Array, Estimate, Problem
 from numerics.stability.standard_laws import StandardLaw, component
 from theory import ExponentKind
@@ -49,16 +49,25 @@ def by_density(problem: Problem) -> Estimate | None:
 
 def _integral(multiplier: Callable[[Array], Array], law: StandardLaw) -> tuple[float, float]:
     """E log|multiplier(y)| and the difference to a coarser rule."""
-    breaks = graded([*_zeros(multiplier, law), *law.rough], law.lower, law.upper)
+    breaks = law.breaks(_zeros(multiplier, law))
+    return expected_logarithm(lambda y: np.log(np.abs(multiplier(y))), law, breaks)
+
+
+def expected_logarithm(logarithm: Callable[[Array], Array], law: StandardLaw, breaks: Array) -> tuple[float, float]:
+    """E logarithm(y) on the panels, and its error: the difference to a coarser rule, and what the rule misses of the probability."""
     found = []
+    largest = missing = 0.0
     for count in NODES:
         nodes, weights = composite(breaks, count)
-        weighted = weights * law.density(nodes)
-        kept = weighted > 1e-30
-        with np.errstate(divide="ignore"):
-            terms = weighted[kept] * np.log(np.abs(multiplier(nodes[kept])))
-        found.append(float(np.sum(terms[np.isfinite(terms)])))
-    return found[0], abs(found[0] - found[1]) + 1e-13
+        with np.errstate(all="ignore"):
+            weighted = weights * law.density(nodes)
+            kept = weighted > 0
+            logs = logarithm(nodes[kept])
+        usable = np.isfinite(logs)
+        found.append(float(np.sum(weighted[kept][usable] * logs[usable])))
+        if not missing:
+            missing, largest = abs(1 - float(np.sum(weighted[kept]))), float(np.max(np.abs(logs[usable]), initial=1.0))
+    return found[0], abs(found[0] - found[1]) + missing * largest + 1e-13
 
 
 def _zeros(multiplier: Callable[[Array], Array], law: StandardLaw) -> list[float]:

@@ -16,8 +16,10 @@ from theory import ExponentKind, Sampling
 from theory.stability.batches import SUBSET
 from theory.stability.randomness import ENUMERATED
 
-TERMS = 10**7
-"""Batches up to which all are visited."""
+WORK = 3 * 10**7
+"""Batches times points up to which all are visited: a second or two."""
+IMPOSSIBLE = 1e-300
+"""Stands for a probability of zero, whose powers vanish."""
 CHUNK = 2**20
 """Terms times points that are held at a time."""
 
@@ -27,11 +29,11 @@ def enumerated(problem: Problem) -> Estimate | None:
     present = problem.randomness.of(problem.curvature)
     if present.continuous:
         return None
-    values, shares = single_values(problem)
+    values, shares = _single_values(problem)
     count, size = len(values), problem.size
     mode = problem.batch.mode
     if mode in SUBSET:
-        if comb(count, size) > TERMS:
+        if comb(count, size) * problem.grid.size > WORK:
             return None
         blocks = _chunks(combinations(range(count), size), max(1, CHUNK // problem.grid.size))
         total = sum((_log_sum(problem, values[block].mean(axis=1)) for block in blocks), np.zeros(problem.grid.size))
@@ -39,14 +41,15 @@ def enumerated(problem: Problem) -> Estimate | None:
     if mode == Sampling.CYCLIC:
         means = values.reshape(count // size, size, -1).mean(axis=1)
         return _estimate(problem, _log_sum(problem, means) / len(means))
-    if comb(size + count - 1, size) > TERMS:
+    if comb(size + count - 1, size) * problem.grid.size > WORK:
         return None
+    logs = np.log(np.where(shares > 0, shares, IMPOSSIBLE))
+    if np.all(logs == logs[:, :1]):
+        logs = logs[:, :1]
     total = np.zeros(problem.grid.size)
     for counts in _compositions(size, count, max(1, CHUNK // problem.grid.size)):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            logs = lgamma(size + 1) - gammaln(counts + 1).sum(axis=1)[:, None]  # (term, 1)
-            powers = np.where(counts[:, :, None] > 0, counts[:, :, None] * np.log(shares)[None], 0.0).sum(axis=1)
-        total += _log_sum(problem, np.einsum("tn,np->tp", counts, values) / size, np.exp(logs + powers))
+        ways = lgamma(size + 1) - gammaln(counts + 1).sum(axis=1)[:, None]  # (term, 1)
+        total += _log_sum(problem, counts @ values / size, np.exp(ways + counts @ logs))
     return _estimate(problem, total)
 
 
@@ -54,7 +57,7 @@ def _estimate(problem: Problem, values: Array) -> Estimate:
     return problem.estimate(values, 64 * np.finfo(float).eps, ExponentKind.CLOSED_FORM)
 
 
-def single_values(problem: Problem) -> tuple[Array, Array]:
+def _single_values(problem: Problem) -> tuple[Array, Array]:
     """One sample's curvature and its probability, each of shape (outcome, point); equal symbolic values are merged."""
     present = problem.randomness.of(problem.curvature)
     if not present.groups:
@@ -71,14 +74,20 @@ def single_values(problem: Problem) -> tuple[Array, Array]:
 def _table_values(problem: Problem) -> tuple[Array, Array]:
     """The same for large tables: outcomes as columns of numbers, the curvature a function of them."""
     present = problem.randomness.of(problem.curvature)
-    rows = list(present.outcomes())
-    columns = [np.array([float(values[s]) for values, _ in rows]) for s in present.symbols]
-    shares = problem.grid.table([share for _, share in rows])
+    ((_, law),) = present.groups if len(present.groups) == 1 else ((None, None),)
+    if law is not None and hasattr(law, "arrays"):
+        columns = [np.asarray(array, dtype=float) for array in law.arrays]
+        shares = np.full((law.count, 1), 1 / law.count)
+    else:
+        rows = list(present.outcomes())
+        columns = [np.array([float(values[s]) for values, _ in rows]) for s in present.symbols]
+        shares = problem.grid.table([share for _, share in rows])
     names = sorted(problem.curvature.free_symbols - set(present.symbols), key=str)
-    function = sympy.lambdify([*present.symbols, *names], problem.curvature, "numpy", cse=True)
+    function = sympy.lambdify([*present.symbols, *names], problem.curvature, ["scipy", "numpy"], cse=True)
     arguments = [c[:, None] for c in columns] + [problem.grid.values[name][None] for name in names]
-    values = np.broadcast_to(np.asarray(function(*arguments), dtype=float), (len(rows), problem.grid.size))
-    return np.array(values), shares
+    shape = (len(columns[0]), problem.grid.size)
+    values = np.broadcast_to(np.asarray(function(*arguments), dtype=float), shape)
+    return np.array(values), np.broadcast_to(shares, shape)
 
 
 def _log_sum(problem: Problem, means: Array, shares: Array | float = 1.0) -> Array:

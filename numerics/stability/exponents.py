@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import sympy
 import xarray as xr
 from numpy.typing import NDArray
 from sympy import Symbol
@@ -20,7 +21,10 @@ from numerics.stability.problem import Array, Estimate, Grid
 from numerics.targets import Target
 from numerics.values import number_for, numbers_for, whole_number
 from theory import Block, ExponentKind, Stability
-from theory.errors import InvalidLaw, InvalidRequest, ValuesError
+from theory.errors import InvalidLaw, InvalidRequest, UnsupportedExpectation, ValuesError
+
+ROUNDING = 1e-13
+"""What rounding leaves of an exponent in any case."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ def solve_stability(equations: Stability, at: Mapping[Any, Any], runs: Runs = Ru
     }
     coords: dict[str, Any] = {"mode": [block.name for block in equations.blocks]}
     for symbol, values in grid.values.items():
-        if varied and np.size(at.get(symbol, at.get(str(symbol)))) > 1:
+        if varied and np.ndim(at.get(symbol, at.get(str(symbol)))) > 0:
             coords[str(symbol)] = ("point", values)
     result = xr.Dataset(data, coords=coords)
     result.attrs = attributes(equations, at)
@@ -78,23 +82,33 @@ def grid_of(equations: Stability, at: Mapping[Any, Any]) -> tuple[Grid, bool]:
 
     Raises `MissingValue`, `UnknownValue`, `ValuesError`, and `InvalidRequest` for arrays of unlike lengths.
     """
-    lengths = {np.size(value) for value in at.values() if np.ndim(value) == 1}
-    if len(lengths) > 1 or any(np.ndim(value) > 1 for value in at.values()):
+    arrays = {key: np.asarray(value) for key, value in at.items() if np.ndim(value) > 0}
+    lengths = {array.size for array in arrays.values()}
+    if len(lengths) > 1 or 0 in lengths or any(array.ndim > 1 for array in arrays.values()):
         raise InvalidRequest(
-            "the arrays in at must be one-dimensional and of one length; numerics.phase_diagram makes a grid"
+            "the arrays in at must be one-dimensional, of one length and not empty; numerics.phase_diagram makes a grid"
         )
+    twice = [key for key in at if sum(str(key) == str(other) for other in at) > 1]
+    if twice:
+        raise InvalidRequest(f"at gives {twice[0]} twice, as a symbol and by its name; give it once")
     size = max(lengths, default=1)
-    first = {key: value[0] if np.ndim(value) else value for key, value in at.items()}
+    first = {key: arrays[key][0] if key in arrays else value for key, value in at.items()}
     values = {
         symbol: np.full(size, number)
         for symbol, number in numbers_for(equations.free_symbols, first, "the stability problem").items()
     }
     names = {str(symbol): symbol for symbol in values}
-    for key, given in at.items():
-        if np.ndim(given):
-            distinct, places = np.unique(np.asarray(given), return_inverse=True)
-            values[names[str(key)]] = np.array([number_for(names[str(key)], entry) for entry in distinct])[places]
+    for key, given in arrays.items():
+        distinct, places = np.unique(given, return_inverse=True)
+        values[names[str(key)]] = np.array([number_for(names[str(key)], entry) for entry in distinct])[places]
     return Grid(values, size), bool(lengths)
+
+
+def refuse_arrays(at: Mapping[Any, Any]) -> None:
+    """Raise `InvalidRequest` for an array where one number per symbol is meant."""
+    for key, value in at.items():
+        if np.ndim(value) > 0:
+            raise InvalidRequest(f"at={{{key}: ...}} is an array; here every symbol in at takes one number")
 
 
 def exponents_on(equations: Stability, grid: Grid, runs: Runs) -> Exponents:
@@ -121,14 +135,14 @@ def refuse_impossible(equations: Stability, grid: Grid) -> None:
             table = {tuple(row) for row in np.array([grid.values[s] for s in symbols]).T} if symbols else set()
             corners = table if len(table) <= 64 else _corners(table)
             for row in corners:
-                _substituted(law, dict(zip(symbols, row, strict=True)))
+                _substituted(law, {s: sympy.Rational(v) for s, v in zip(symbols, row, strict=True)})
 
 
-def _substituted(law: Any, values: Mapping[Symbol, float]) -> None:
+def _substituted(law: Any, values: Mapping[Symbol, sympy.Rational]) -> None:
     try:
         law.substitute(values)
     except InvalidLaw as error:
-        given = ", ".join(f"{symbol}: {value:g}" for symbol, value in values.items())
+        given = ", ".join(f"{symbol}: {float(value):g}" for symbol, value in values.items())
         raise ValuesError(f"at={{{given}}} makes the law {law} impossible: {error}") from None
 
 
@@ -143,6 +157,8 @@ def _by_runs(block: Block, grid: Grid, runs: Runs) -> Estimate:
     """The top exponent of a matrix block from simulated products, point by point."""
     from numerics.lyapunov import lyapunov_spectrum  # which builds on numerics.solve, whose dispatch comes here
 
+    if not block.randomness.of(block.curvature).groups:
+        return _deterministic(block, grid)
     values, errors = np.empty(grid.size), np.empty(grid.size)
     for index in range(grid.size):
         numbers = {symbol: float(column[index]) for symbol, column in grid.values.items()}
@@ -159,8 +175,19 @@ def _by_runs(block: Block, grid: Grid, runs: Runs) -> Estimate:
             target=runs.target,
             threads=runs.threads,
         )
-        values[index], errors[index] = float(found["spectrum"][0]), float(found["standard_error"][0])
+        values[index], errors[index] = float(found["spectrum"][0]), float(found["standard_error"][0]) + ROUNDING
     return Estimate(values, errors, ExponentKind.MONTE_CARLO)
+
+
+def _deterministic(block: Block, grid: Grid) -> Estimate:
+    """The exponent of a block without randomness: the logarithm of the spectral radius of its step."""
+    equations = block.random_map(1)
+    entries = [sympy.diff(new, old) for new in equations.update.values() for old in equations.state]
+    size = len(equations.state)
+    matrices = grid.table(entries).T.reshape(-1, size, size)
+    with np.errstate(divide="ignore"):
+        values = np.log(np.abs(np.linalg.eigvals(matrices)).max(axis=1))
+    return Estimate(values, np.full(grid.size, ROUNDING), ExponentKind.CLOSED_FORM)
 
 
 def _open_symbols(equations: Any) -> set[Symbol]:
@@ -173,15 +200,22 @@ def _mean_curvature(block: Block, grid: Grid) -> Array:
     matrix = block.mean_curvature
     if matrix is None:
         return np.full((grid.size, block.size), np.nan)
-    if not has_quadrature(list(matrix)):
-        table = grid.table(list(matrix)).T.reshape(-1, block.size, block.size)
-    else:
-        needed = [symbol for symbol in grid.values if matrix.has(symbol)]
-        table = matrix_values(matrix, [{s: float(grid.values[s][k]) for s in needed} for k in range(grid.size)])
+    table = _matrix_on(matrix, grid)
     spectra = np.full((grid.size, block.size), np.nan)
     finite = np.isfinite(table).all(axis=(1, 2))
     spectra[finite] = np.sort(np.real(np.linalg.eigvals(table[finite])), axis=1)
     return spectra
+
+
+def _matrix_on(matrix: sympy.ImmutableDenseMatrix, grid: Grid) -> Array:
+    """A matrix of averages over a grid, shape (point, row, column); NaN where a kink leaves no quadrature."""
+    if not has_quadrature(list(matrix)):
+        return grid.table(list(matrix)).T.reshape(-1, *matrix.shape)
+    needed = [symbol for symbol in grid.values if matrix.has(symbol)]
+    try:
+        return matrix_values(matrix, [{s: float(grid.values[s][k]) for s in needed} for k in range(grid.size)])
+    except UnsupportedExpectation:
+        return np.full((grid.size, *matrix.shape), np.nan)
 
 
 def phase_attributes(found: Exponents) -> dict[str, Any]:

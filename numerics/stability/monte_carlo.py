@@ -1,85 +1,118 @@
-"""The exponent as an average of log|multiplier| over random batches: unbiased for any law, with a standard error."""
+"""The exponent as an average of log|multiplier| over random batches: unbiased for any law, with a standard error.
+
+The batch means do not depend on the learning rate: they are drawn once and serve every point of a grid that differs in nothing else,
+so that differences along a scan are not blurred by fresh noise.
+"""
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Any
+
 import numpy as np
 import sympy
+from sympy import Expr, Symbol
 
 from numerics.law_draws import draw_law
-from numerics.stability.conditional import independent
 from numerics.stability.problem import Array, Estimate, Problem
-from theory import ExponentKind
+from theory import ExponentKind, Normal
 from theory.errors import UnsupportedExpectation
-from theory.stability.batches import SUBSET
+from theory.stability.batches import SUBSET, Batch
+from theory.stability.randomness import Randomness
 
 BATCHES = 2**18
-"""Batches that are drawn; the same draws serve every point of a grid."""
-CHUNK = 2**14
+"""Batches that are drawn."""
+CHUNK = 2**15
+"""Batches that are held at a time, and numbers of batches times points."""
+ROUNDING = 1e-13
 
 
 def by_monte_carlo(problem: Problem) -> Estimate:
     """The exponent from `BATCHES` random batches. Raises `UnsupportedExpectation` for joint laws that cannot be drawn here."""
-    size, points = problem.size, problem.grid.size
-    total, squares = np.zeros(points), np.zeros(points)
-    for chunk in range(BATCHES // CHUNK):
-        logs = _logs(problem, chunk, size)
-        total += logs.sum(axis=0)
-        squares += (logs**2).sum(axis=0)
-    mean = total / BATCHES
-    spread = np.sqrt(np.maximum(squares / BATCHES - mean**2, 0) / (BATCHES - 1))
-    return problem.estimate(mean, spread, ExponentKind.MONTE_CARLO)
-
-
-def _logs(problem: Problem, chunk: int, size: int) -> Array:
-    """log|multiplier| for a chunk of batches at every point, shape (batch, point)."""
     present = problem.randomness.of(problem.curvature)
-    keep, weight = problem.grid.table([problem.keep, problem.weight])
-    if problem.batch.mode in SUBSET or any(hasattr(law, "count") for _, law in present.groups):
-        means = _table_means(problem, chunk, size)
-    else:
-        means = _law_means(problem, chunk, size)
-    with np.errstate(divide="ignore"):
-        return np.log(np.abs(keep + weight * means))
-
-
-def _table_means(problem: Problem, chunk: int, size: int) -> Array:
-    """Batch means over a data set, drawn with or without replacement."""
-    from numerics.stability.enumeration import single_values
-
-    values, shares = single_values(problem)
-    generator = np.random.Generator(np.random.Philox(key=[problem.seed, chunk]))
-    if problem.batch.mode in SUBSET:
-        rows = np.argpartition(generator.random((CHUNK, len(values))), size - 1, axis=1)[:, :size]
-    else:
-        rows = generator.choice(len(values), size=(CHUNK, size), p=shares[:, 0] / shares[:, 0].sum())
-    return np.asarray(values[rows].mean(axis=1))
-
-
-def _law_means(problem: Problem, chunk: int, size: int) -> Array:
-    """Batch means of fresh draws, made once for each distinct set of values that the curvature or a law depends on."""
-    statement = independent(problem.curvature, problem.randomness)
-    if statement is None:
-        raise UnsupportedExpectation(
-            f"the exponent of {problem.curvature} has no quadrature, and its joint law cannot be drawn here; take the exponents "
-            f"of block.random_map() by numerics.lyapunov_spectrum"
-        )
-    names = sorted(statement.curvature.free_symbols - set(statement.laws), key=str)
-    function = sympy.lambdify([*statement.laws, *names], statement.curvature, "numpy", cse=True)
-    relevant = sorted({*names, *(s for law in statement.laws.values() for s in law.free_symbols)}, key=str)
+    relevant = sorted(
+        (problem.curvature.free_symbols - set(present.symbols)).union(*(law.free_symbols for _, law in present.groups)),
+        key=str,
+    )
     table = np.array([problem.grid.values[s] for s in relevant]).reshape(len(relevant), problem.grid.size)
     distinct, places = np.unique(table, axis=1, return_inverse=True)
-    means = np.empty((CHUNK, distinct.shape[1]))
+    keep, weight = problem.grid.table([problem.keep, problem.weight])
+    mean, error = np.empty(problem.grid.size), np.empty(problem.grid.size)
     for column in range(distinct.shape[1]):
-        values = {s: sympy.Float(float(v), 17) for s, v in zip(relevant, distinct[:, column], strict=True)}
-        draws = [
-            draw_law(
-                law.substitute({s: values[s] for s in law.free_symbols}),
-                (1, CHUNK * size),
-                problem.seed,
-                chunk * 64 + index,
-            )
-            for index, law in enumerate(statement.laws.values())
-        ]
-        curvature = function(*(d.reshape(CHUNK, size) for d in draws), *(float(values[name]) for name in names))
-        means[:, column] = np.broadcast_to(curvature, (CHUNK, size)).mean(axis=1)
-    return means[:, places.reshape(-1)]
+        values = tuple(zip(relevant, map(float, distinct[:, column]), strict=True))
+        means = _batch_means(problem.curvature, present, problem.batch, problem.seed, values)
+        for point in np.flatnonzero(places.reshape(-1) == column):
+            with np.errstate(divide="ignore"):
+                logs = np.log(np.abs(keep[point] + weight[point] * means))
+            mean[point] = logs.mean()
+            spread = float(logs.std()) / np.sqrt(BATCHES - 1) if np.isfinite(mean[point]) else 0.0
+            error[point] = (
+                spread + ROUNDING
+            )  # a multiplier that may vanish has the exponent minus infinity, without error
+    return problem.estimate(mean, error, ExponentKind.MONTE_CARLO)
+
+
+@lru_cache(maxsize=8)
+def _batch_means(
+    curvature: Expr, present: Randomness, batch: Batch, seed: int, values: tuple[tuple[Symbol, float], ...]
+) -> Array:
+    """The mean curvatures of all batches, shape (batch,)."""
+    size = int(batch.size)
+    exact = {symbol: sympy.Rational(value) for symbol, value in values}
+    groups = [(names, law.substitute({s: exact[s] for s in law.free_symbols})) for names, law in present.groups]
+    function = sympy.lambdify(list(present.symbols), curvature.xreplace(exact), ["scipy", "numpy"], cse=True)
+    means = np.empty(BATCHES)
+    for chunk in range(BATCHES // CHUNK):
+        columns: list[Array] = []
+        for stream, (_, law) in enumerate(groups):
+            if batch.mode in SUBSET:
+                columns += _subsets(law, size, seed, chunk)
+            else:
+                columns += _draws(law, size, seed, chunk * 64 + stream)
+        part = np.broadcast_to(np.asarray(function(*columns), dtype=float), (CHUNK, size))
+        means[chunk * CHUNK : (chunk + 1) * CHUNK] = part.mean(axis=1)
+    means.flags.writeable = False
+    return means
+
+
+def _draws(law: Any, size: int, seed: int, stream: int) -> list[Array]:
+    """Fresh draws of a group of symbols, each of shape (CHUNK, size)."""
+    if law.is_finite:
+        table, shares = _table(law)
+        generator = np.random.Generator(np.random.Philox(key=[seed, stream]))
+        rows = generator.choice(len(table), size=(CHUNK, size), p=shares)
+        return [table[rows, column] for column in range(table.shape[1])]
+    if law.is_scalar:
+        return [draw_law(law, (1, CHUNK * size), seed, stream).reshape(CHUNK, size)]
+    if isinstance(law, Normal):
+        generator = np.random.Generator(np.random.Philox(key=[seed, stream]))
+        covariance = np.array([[float(entry) for entry in row] for row in law.covariance])
+        levels, vectors = np.linalg.eigh(covariance)
+        root = vectors * np.sqrt(np.clip(levels, 0, None))
+        found = generator.standard_normal((CHUNK, size, len(root))) @ root.T + np.array(law.means, dtype=float)
+        return [found[..., column] for column in range(len(root))]
+    raise UnsupportedExpectation(
+        f"the joint law {law} cannot be drawn here; take the exponents of block.random_map() by numerics.lyapunov_spectrum"
+    )
+
+
+def _subsets(law: Any, size: int, seed: int, chunk: int) -> list[Array]:
+    """Distinct rows of a data set for every batch."""
+    table, _ = _table(law)
+    generator = np.random.Generator(np.random.Philox(key=[seed, chunk]))
+    rows = np.empty((CHUNK, size), dtype=np.int64)
+    step = max(1, 2**22 // len(table))
+    for begin in range(0, CHUNK, step):
+        keys = generator.random((min(step, CHUNK - begin), len(table)))
+        rows[begin : begin + step] = np.argpartition(keys, size - 1, axis=1)[:, :size]
+    return [table[rows, column] for column in range(table.shape[1])]
+
+
+def _table(law: Any) -> tuple[Array, Array]:
+    """The outcomes of a finite law, shape (outcome, slot), and their probabilities."""
+    if hasattr(law, "arrays"):
+        table = np.stack([np.asarray(array, dtype=float) for array in law.arrays], axis=1)
+        return table, np.full(len(table), 1 / len(table))
+    pairs = [(value if isinstance(value, tuple) else (value,), weight) for value, weight in law.outcomes()]
+    shares = np.array([float(weight) for _, weight in pairs])
+    return np.array([[float(entry) for entry in value] for value, _ in pairs]), shares / shares.sum()

@@ -32,11 +32,11 @@ def graded(
     points: Iterable[float], lower: float, upper: float, *, finest: float = 2.0**-54, coarsest: float = 2.0**60
 ) -> Array:
     """Breaks in [lower, upper], doubling in distance from each of the points; infinite ends are cut at `coarsest`."""
-    steps = finest * RATIO ** np.arange(np.log2(coarsest / finest) + 1)
+    steps = RATIO ** np.arange(np.log2(finest), np.log2(coarsest) + 1)
     found = []
     for point in points:
-        scale = max(1.0, abs(point))
-        found += [np.array([point]), point + scale * steps, point - scale * steps]
+        found += [np.array([point]), point + steps, point - steps]
     low, high = max(lower, -coarsest), min(upper, coarsest)
     breaks = np.concatenate([*found, [low, high]])
+    breaks = breaks[np.isfinite(breaks)]
     return np.unique(breaks[(breaks >= low) & (breaks <= high)])

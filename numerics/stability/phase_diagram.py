@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from numerics.stability.exponents import Runs, attributes, exponents_on, grid_of, phase_attributes
+from numerics.stability.exponents import (
+    Runs,
+    attributes,
+    exponents_on,
+    grid_of,
+    phase_attributes,
+    refuse_arrays,
+)
 from numerics.targets import Target
 from theory import Stability
 from theory.errors import InvalidRequest, UnknownValue
@@ -56,6 +63,7 @@ def phase_diagram(
     clash = [key for key in at or {} if str(key) in axes]
     if clash:
         raise InvalidRequest(f"{clash[0]} is given both in over and in at; leave it out of at")
+    refuse_arrays(at or {})
     grid, _ = grid_of(equations, {**(at or {}), **mesh})
     found = exponents_on(equations, grid, Runs(steps, replicas, seed, target, threads))
     shape = (len(x), len(y))
@@ -91,6 +99,8 @@ def _axes(equations: Stability, over: Any) -> dict[str, np.ndarray[Any, Any]]:
     known = {str(symbol) for symbol in equations.free_symbols}
     axes: dict[str, np.ndarray[Any, Any]] = {}
     for key, values in over.items():
+        if str(key) in axes:
+            raise InvalidRequest(f"over gives {key} twice; give two different symbols")
         if str(key) not in known:
             raise UnknownValue(f"over={{{key}: ...}}: the symbols of this problem are {', '.join(sorted(known))}")
         try:

@@ -43,7 +43,7 @@ def phases_of(blocks: Sequence[Block], estimates: Sequence[Estimate], spectra: S
         if block.is_neutral:
             continue
         falls, rises = spectrum[:, -1] < -scale, spectrum[:, 0] > scale
-        slack = (3.0 if estimate.kind == ExponentKind.MONTE_CARLO else 1.0) * estimate.errors
+        slack = (3.0 if estimate.kind == ExponentKind.MONTE_CARLO else 1.0) * np.nan_to_num(estimate.errors)
         grows = estimate.values > 0
         unsure |= ~(np.abs(estimate.values) > slack)
         saddle |= ~rises

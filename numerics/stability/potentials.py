@@ -12,20 +12,19 @@ import numpy as np
 import sympy
 from numpy.typing import NDArray
 
-from numerics.stability.density import by_density
-from numerics.stability.panels import composite, graded
+from numerics.stability.density import by_density, expected_logarithm
+from numerics.stability.log_potentials import EPSILON
 from numerics.stability.problem import Array, Estimate, Problem
+from numerics.stability.roots import polynomial_roots
 from numerics.stability.standard_laws import Component, component
 from theory import ExponentKind
 from theory.stability.batches import batch_mean_law, single_symbol
 from theory.stability.closed_form import marginal
 
-ACCURACY = 4e-11
-"""Error of a floating-point potential."""
+ACCURACY = 1e-9
+"""The largest error of a sum of potentials; beyond, the density is integrated."""
 TERMS = 4096
 """Joint outcomes of the finite laws that are visited one by one at most."""
-NODES = (20, 14)
-"""Nodes per panel of the quadrature, and of the coarser rule that judges it."""
 
 
 def by_batch_law(problem: Problem) -> Estimate | None:
@@ -95,58 +94,50 @@ def _one_variable(problem: Problem, multiplier: sympy.Expr, variable: sympy.Symb
 
 
 def expected_log(polynomial: Array, part: Component) -> tuple[Array, Array, bool]:
-    """E log|polynomial(location + scale y)| for rows of coefficients (point, degree + 1), its error, and whether by potentials.
+    """E log|polynomial(location + scale y)| for rows of coefficients (point, degree + 1), its error, and whether by potentials alone.
 
-    Leading coefficients may vanish at some points: the degree is then lower there.
+    Leading coefficients may vanish at some points: the degree is then lower there; so may the scale: the law is then a point. Where
+    a potential is missing or cancels, the density is integrated.
     """
     values, errors = np.empty(len(polynomial)), np.empty(len(polynomial))
     degrees = polynomial.shape[1] - 1 - np.argmax(polynomial != 0, axis=1)
-    exact = part.standard.potential is not None
+    degrees = np.where(part.scale == 0, 0, degrees)
+    exact = True
     for degree in np.unique(degrees):
         rows = degrees == degree
+        if degree == 0:
+            at_point = np.array(
+                [np.polyval(row, x) for row, x in zip(polynomial[rows], part.location[rows], strict=True)]
+            )
+            with np.errstate(divide="ignore"):
+                values[rows], errors[rows] = np.log(np.abs(at_point)), 8 * EPSILON
+            continue
         coefficients = polynomial[rows][:, polynomial.shape[1] - 1 - degree :]
-        roots = (_roots(coefficients) - part.location[rows, None]) / part.scale[rows, None]
-        with np.errstate(divide="ignore"):
-            leading = np.log(np.abs(coefficients[:, 0])) + degree * np.log(part.scale[rows])
-        if exact and part.standard.potential is not None:
-            values[rows] = leading + part.standard.potential(roots).sum(axis=1)
-            errors[rows] = ACCURACY * (degree + np.abs(values[rows]))
-        else:
-            found = [_by_quadrature(row, part) for row in roots]
-            values[rows] = leading + np.array([value for value, _ in found])
-            errors[rows] = [error for _, error in found]
+        found, displacement = polynomial_roots(coefficients)
+        roots = (found - part.location[rows, None]) / part.scale[rows, None]
+        leading = np.log(np.abs(coefficients[:, 0])) + degree * np.log(part.scale[rows])
+        value, error = _sum_of_potentials(roots, part)
+        coarse = error > ACCURACY
+        for index in np.flatnonzero(coarse):
+            value[index], error[index] = _by_quadrature(roots[index], part)
+        exact = exact and not coarse.any()
+        shift = 2 * (displacement / part.scale[rows, None]).sum(axis=1)  # |U'| is of order one next to a standard law
+        values[rows] = leading + value
+        errors[rows] = error + shift + 8 * EPSILON * (np.abs(leading) + np.abs(value))
     return values, errors, exact
 
 
-def _roots(coefficients: Array) -> NDArray[np.complex128]:
-    """The roots of rows of coefficients with non-zero leading ones, shape (point, degree)."""
-    degree = coefficients.shape[1] - 1
-    if degree == 0:
-        return np.empty((len(coefficients), 0), dtype=complex)
-    monic = coefficients / coefficients[:, :1]
-    if degree == 1:
-        return -monic[:, 1:].astype(complex)
-    if degree == 2:
-        half, product = -monic[:, 1] / 2, monic[:, 2]
-        root = np.sqrt((half**2 - product).astype(complex))
-        larger = np.where(half >= 0, half + root, half - root)  # without cancellation
-        other = np.divide(product, larger, out=np.zeros_like(larger), where=larger != 0)
-        return np.stack([larger, other], axis=1)
-    companion = np.zeros((len(coefficients), degree, degree))
-    companion[:, 0, :] = -monic[:, 1:]
-    companion[:, np.arange(1, degree), np.arange(degree - 1)] = 1
-    return np.linalg.eigvals(companion).astype(complex)
+def _sum_of_potentials(roots: NDArray[np.complex128], part: Component) -> tuple[Array, Array]:
+    if part.standard.potential is None:
+        return np.zeros(len(roots)), np.full(len(roots), np.inf)
+    values, errors = part.standard.potential(roots)
+    return values.sum(axis=1), errors.sum(axis=1)
 
 
 def _by_quadrature(roots: NDArray[np.complex128], part: Component) -> tuple[float, float]:
-    """Sum over the roots of E log|y - r|, and the difference to a coarser rule."""
-    law = part.standard
-    breaks = graded([*np.real(roots).tolist(), *law.rough], law.lower, law.upper)
-    found = []
-    for count in NODES:
-        nodes, weights = composite(breaks, count)
-        with np.errstate(all="ignore"):
-            logs = np.log(np.abs(nodes[:, None] - roots[None, :])).sum(axis=1)
-            terms = weights * law.density(nodes) * logs
-        found.append(float(np.sum(terms[np.isfinite(terms)])))
-    return found[0], abs(found[0] - found[1]) + 1e-14
+    """Sum over the roots of E log|y - r|."""
+    return expected_logarithm(
+        lambda y: np.log(np.abs(y[:, None] - roots[None, :])).sum(axis=1),
+        part.standard,
+        part.standard.breaks(np.real(roots)),
+    )

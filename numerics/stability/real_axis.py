@@ -28,30 +28,53 @@ from theory.stability.randomness import ENUMERATED
 
 Complex = NDArray[np.complex128]
 
-DOUBLINGS, DOUBLINGS_BY_QUADRATURE = 10, 6
-"""How often the range doubles at most; fewer where every value of the characteristic function is an integral of its own."""
+DOUBLINGS = 10
+"""How often the range doubles at most."""
 GOAL, GOAL_BY_QUADRATURE = 1e-10, 1e-7
-"""The error at which doubling stops."""
+"""The error at which doubling stops; the second where every value of the characteristic function is an integral of its own."""
 ACCEPTED = 1e-5
 """The largest error of an answer; beyond, random draws do better."""
+POINTS = 4000
+"""Points of a grid times outcomes of the finite laws that are visited one by one (some 10 ms each); larger grids draw at random."""
 POINTS_BY_QUADRATURE = 16
 """Points of a grid up to which characteristic functions are integrated (a second or so each); larger grids draw at random."""
+WORK = 6 * 10**7
+"""Exponentials that one range may cost."""
+PANELS = 4096
+"""Panels of an integrated characteristic function at most; they bound the frequencies that it resolves."""
 
 
 @dataclass(frozen=True)
 class Characteristic:
-    """phi(t) of one sample's curvature; `by_quadrature` says that every value is an integral."""
+    """phi(t) of one sample's curvature. Where every value is an integral: `spread`, panels that a unit of t needs (0 else)."""
 
     function: Callable[[Array], Complex]
-    by_quadrature: bool = False
+    spread: float = 0.0
 
     def __call__(self, t: Array) -> Complex:
         return self.function(t)
 
+    @property
+    def by_quadrature(self) -> bool:
+        """Whether every value is an integral."""
+        return self.spread > 0
+
+    def affordable(self, t: Array) -> bool:
+        """Whether the values at these points can be resolved, within `WORK`."""
+        panels = float(np.abs(t).max()) * self.spread
+        return not self.by_quadrature or (panels <= PANELS and t.size * max(panels, 300.0) * RULE <= WORK)
+
+
+RULE = 12
+"""Nodes per panel."""
+
 
 def by_real_axis(problem: Problem) -> Estimate | None:
     """The exponent of batches of independent draws; None without a usable characteristic function, or short of accuracy."""
-    if problem.batch.mode not in FRESH or problem.randomness.of(problem.curvature).outcome_count > ENUMERATED:
+    present = problem.randomness.of(problem.curvature)
+    if problem.batch.mode not in FRESH or not present.continuous or present.outcome_count > ENUMERATED:
+        return None
+    if problem.grid.size * present.outcome_count > POINTS:
         return None
     values, errors = np.empty(problem.grid.size), np.empty(problem.grid.size)
     for point in range(problem.grid.size):
@@ -69,18 +92,25 @@ def _integral(function: Characteristic, keep: float, weight: float, batch: int) 
     scale = _typical_size(function, keep, weight, batch)
     previous, difference = np.nan, np.inf
     goal = GOAL_BY_QUADRATURE if function.by_quadrature else GOAL
-    for doubling in range(DOUBLINGS_BY_QUADRATURE if function.by_quadrature else DOUBLINGS):
+    for doubling in range(DOUBLINGS):
         end = 64.0 * 2**doubling
         head = 2.0 ** np.arange(-40, 1)
         breaks = np.concatenate([[0.0], head, np.arange(2.0, end + 1)])
-        t, weights = composite(breaks, 12)
+        t, weights = composite(breaks, RULE)
+        if not function.affordable(weight / scale * t / batch):
+            break
         window = _window(t / end)
         phase = np.exp(1j * keep / scale * t) * function(weight / scale * t / batch) ** batch
         value = float(weights @ ((np.exp(-t) - np.real(phase) * window) / t))
         difference, previous = abs(value - previous), value
         if difference < goal:
             break
-    return np.log(scale) + previous, difference + 1e-13
+    missing = batch * abs(1 - complex(function(np.zeros(1))[0])) * SPAN
+    return np.log(scale) + previous, float(np.nan_to_num(difference, nan=np.inf)) + missing + 1e-13
+
+
+SPAN = 60.0
+"""The integral of dt/t over the range, which multiplies a defect of phi(0) = 1."""
 
 
 def _typical_size(function: Characteristic, keep: float, weight: float, batch: int) -> float:
@@ -115,7 +145,7 @@ def _characteristic(problem: Problem) -> Characteristic | None:
         parts.append((float(problem.grid.of(share)[0]), function))
     return Characteristic(
         lambda t: sum((share * function(t) for share, function in parts), np.zeros(t.shape, dtype=complex)),
-        any(function.by_quadrature for _, function in parts),
+        max(function.spread for _, function in parts),
     )
 
 
@@ -193,23 +223,30 @@ def _of_density(problem: Problem) -> Characteristic | None:
     spread = _spread(compiled, part, lower, upper)
 
     def function(t: Array) -> Complex:
-        resolution = int(np.clip(np.abs(t).max() * spread, 32, 4096))
-        breaks = np.union1d(graded(law.rough, lower, upper, finest=2.0**-40), np.linspace(lower, upper, resolution + 1))
-        y, w = composite(breaks, 12)
-        weights = w * law.density(y)
-        kept = weights > 1e-18
+        y, weights, kept = _rule(law, lower, upper, np.abs(t).max() * spread)
         h = np.asarray(compiled(part.location[0] + part.scale[0] * y[kept]), dtype=float) + np.zeros(kept.sum())
         blocks = np.array_split(t, max(1, t.size * kept.sum() // 2**22))
         return np.concatenate([np.exp(1j * np.outer(block, h)) @ weights[kept] for block in blocks])
 
-    return Characteristic(function, by_quadrature=True)
+    return Characteristic(function, spread)
+
+
+def _rule(law: StandardLaw, lower: float, upper: float, panels: float) -> tuple[Array, Array, NDArray[np.bool_]]:
+    """Nodes on the support, weights that hold the density, and which matter; at least so many panels."""
+    count = int(np.clip(np.ceil(panels), 32, PANELS))
+    finest = 2.0 ** -(40 if law.finest <= 54 else law.finest)
+    y, w = composite(
+        np.union1d(graded(law.rough, lower, upper, finest=finest), np.linspace(lower, upper, count + 1)), RULE
+    )
+    weights = w * law.density(y)
+    return y, weights, weights > 1e-20
 
 
 def _spread(compiled: Callable[[Array], Array], part: Component, lower: float, upper: float) -> float:
     """The range of the curvature over what matters of the support."""
     y = np.linspace(max(lower, -8.0), min(upper, 30.0), 257)
     h = np.asarray(compiled(part.location[0] + part.scale[0] * y), dtype=float) + np.zeros(y.size)
-    return float(h.max() - h.min()) / 4
+    return max(float(h.max() - h.min()) / 4, 1e-3)
 
 
 def _decays(law: StandardLaw) -> bool:
@@ -224,7 +261,7 @@ def _of_conditional(problem: Problem) -> Characteristic | None:
     statement = independent(problem.curvature, problem.randomness)
     if statement is None or len(statement.laws) != 2:
         return None
-    values = {s: sympy.Float(float(v[0]), 17) for s, v in problem.grid.values.items()}
+    values = {s: sympy.Rational(float(v[0])) for s, v in problem.grid.values.items()}
     for inner, law in statement.laws.items():
         (outer,) = [s for s in statement.laws if s != inner]
         part = component(statement.laws[outer], problem.grid)
@@ -238,19 +275,22 @@ def _of_conditional(problem: Problem) -> Characteristic | None:
             phase = law.substitute(values).characteristic_function(t * slope) * sympy.exp(sympy.I * t * constant)
         except UnsupportedExpectation:
             continue
-        return _averaged(sympy.lambdify([t, outer], phase, "numpy"), part)
+        shown = sympy.lambdify(outer, [slope, constant], "numpy")
+        location, scale = (abs(float(v)) for v in problem.grid.table(law._location_scale)[:, 0])
+        spread = _spread(lambda y, shown=shown: shown(y)[0], part, -40, 60) * (location + scale)  # type: ignore[misc]
+        spread += _spread(lambda y, shown=shown: shown(y)[1], part, -40, 60)  # type: ignore[misc]
+        return _averaged(sympy.lambdify([t, outer], phase, "numpy"), part, spread)
     return None
 
 
-def _averaged(compiled: Callable[[Array, Array], Complex], part: Component) -> Characteristic:
+def _averaged(compiled: Callable[[Array, Array], Complex], part: Component, spread: float) -> Characteristic:
     law = part.standard
-    y, w = composite(graded(law.rough, max(law.lower, -40.0), min(law.upper, 60.0), finest=2.0**-30), 24)
-    weights = w * law.density(y)
-    kept = weights > 1e-18
-    at = part.location[0] + part.scale[0] * y[kept]
+    lower, upper = max(law.lower, -40.0), min(law.upper, 60.0)
 
     def function(t: Array) -> Complex:
+        y, weights, kept = _rule(law, lower, upper, np.abs(t).max() * spread)
+        at = part.location[0] + part.scale[0] * y[kept]
         blocks = np.array_split(t, max(1, t.size * kept.sum() // 2**22))
         return np.concatenate([compiled(block[:, None], at[None, :]) @ weights[kept] for block in blocks])
 
-    return Characteristic(function, by_quadrature=True)
+    return Characteristic(function, spread)

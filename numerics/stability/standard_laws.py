@@ -1,39 +1,49 @@
-r"""Laws as numbers over a grid, each location + scale * (a standard number).
+"""Laws as numbers over a grid, each location + scale * (a standard number).
 
-A standard law offers its density, where it is cut, and its logarithmic potential U(r) = E log|y - r| where one is known in
-floating point; the Gaussian one by the recipe that does not cancel: a line integral of the Faddeeva function for |r| <= 7, the
-asymptotic series beyond.
+A standard law offers its density, where it is cut and where it is rough, and its logarithmic potential where one is known in floating
+point (`numerics.stability.log_potentials`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
-from math import factorial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import stats
 
-from numerics.stability.panels import gauss_legendre
+from numerics.stability.log_potentials import gamma_potential, gaussian_potential, student_potential, uniform_potential
+from numerics.stability.panels import graded
 from numerics.stability.problem import Array, Grid
 from theory.laws import Cauchy, Exponential, Gamma, Normal, StudentT, Uniform
-from theory.laws.potentials import student_coefficients
 
 Complex = NDArray[np.complex128]
 
 
 @dataclass(frozen=True)
 class StandardLaw:
-    """A law without location and scale: density, support, points where the density is not smooth, and its potential."""
+    """A law without location and scale: density, support, points where the density is not smooth, and its potential.
+
+    `potential(r)` returns values and errors. Panels shrink towards rough points down to 2^-`finest` and reach out to 2^`coarsest`:
+    what lies beyond has a probability below rounding, as far as doubles allow.
+    """
 
     density: Callable[[Array], Array]
     lower: float
     upper: float
     rough: tuple[float, ...]
-    potential: Callable[[Complex], Array] | None
+    potential: Callable[[Complex], tuple[Array, Array]] | None
+    finest: int = 54
+    coarsest: int = 60
+
+    def breaks(self, points: Iterable[float] = ()) -> Array:
+        """Panels over the support, graded towards the rough points and the given ones."""
+        return graded(
+            [*points, *self.rough], self.lower, self.upper, finest=2.0**-self.finest, coarsest=2.0**self.coarsest
+        )
 
 
 @dataclass(frozen=True)
@@ -75,79 +85,6 @@ def _with_shape(family: Callable[[float], StandardLaw], shapes: Array) -> Standa
     return family(float(shapes[0])) if np.all(shapes == shapes[0]) else None
 
 
-# ---------------------------------------------------------------------------------------------------------- potentials
-
-_GAMMA_CONSTANT = -0.5 * (np.euler_gamma + np.log(2))
-
-
-def gaussian_potential(r: Complex) -> Array:
-    r"""U(r) of N(0, 1): $-\frac{\gamma+\ln2}2+\Re\int_0^r[-i\sqrt{\pi/2}\,w(\zeta/\sqrt2)]d\zeta$ for |r| <= 7, a series beyond.
-
-    Maximal error 2e-11, just above the switch.
-    """
-    point = np.where(np.imag(r) < 0, np.conj(r), r)
-    near = np.abs(point) <= 7
-    result = np.empty(point.shape)
-    nodes, weights = gauss_legendre(48)
-    inner = point[near]
-    zeta = inner[:, None] * (nodes + 1) / 2
-    integrals = (special.wofz(zeta / np.sqrt(2)) * weights).sum(axis=1) * inner / 2
-    result[near] = _GAMMA_CONSTANT + np.real(-1j * np.sqrt(np.pi / 2) * integrals)
-    outer = point[~near]
-    series, term = np.zeros(outer.shape, dtype=complex), np.ones(outer.shape, dtype=complex)
-    for k in range(1, 16):
-        term = term * (2 * k - 1) / outer**2
-        series += term / (2 * k)
-    result[~near] = np.log(np.abs(outer)) - np.real(series)
-    return result
-
-
-def uniform_potential(r: Complex) -> Array:
-    """U(r) of the uniform law on (0, 1)."""
-    return np.real(special.xlogy(1 - r, 1 - r) - special.xlogy(-r, -r)) - 1
-
-
-def _student_potential(k: int, r: Complex) -> Array:
-    """U(r) of Student's law with 2k + 1 degrees of freedom."""
-    q = np.sqrt(2 * k + 1)
-    w = np.where(np.imag(r) < 0, np.conj(r), r) + 1j * q
-    total = np.log(np.abs(w))
-    for n, coefficient in enumerate(student_coefficients(k)):
-        if n:
-            total = total - float(coefficient) * q**n * factorial(n - 1) * np.real((1j / w) ** n)
-    return np.asarray(total)
-
-
-def _gamma_potential(k: int, r: Complex) -> Array:
-    """U(r) of the Gamma law of whole shape k; E = exp(-r) E_1(-r), from its continued fraction where r is large."""
-    point = np.asarray(np.where(np.imag(r) < 0, np.conj(r), r), dtype=complex)
-    decaying = _scaled_exponential_integral(point)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        total = np.log(np.abs(point))
-        inner = np.zeros(point.shape, dtype=complex)
-        for j in range(k):
-            polynomial = sum(
-                (factorial(i) * point ** (j - 1 - i) for i in range(j)), np.zeros(point.shape, dtype=complex)
-            )
-            inner = inner + (point**j * decaying + polynomial) / factorial(j)
-    return np.where(point == 0, special.digamma(k), total + np.real(inner))
-
-
-def _scaled_exponential_integral(r: Complex) -> Complex:
-    """exp(-r) E_1(-r) in the closed upper half-plane, real part on the positive axis (-exp(-r) Ei(r))."""
-    small = np.abs(r) <= 40
-    safe = np.where(small, r, 1.0)
-    with np.errstate(all="ignore"):
-        near = np.exp(-safe) * special.exp1(-safe)
-        far_terms, far = np.ones(r.shape, dtype=complex), np.zeros(r.shape, dtype=complex)
-        large = np.where(small, 1e3, r)
-        for n in range(30):
-            far = far + far_terms
-            far_terms = far_terms * (n + 1) / large
-        far = -far / large
-    return np.where(small, near, far)
-
-
 # --------------------------------------------------------------------------------------------------------------- laws
 
 
@@ -159,18 +96,27 @@ GAUSSIAN = StandardLaw(_gaussian_density, -39.0, 39.0, (0.0,), gaussian_potentia
 UNIFORM = StandardLaw(np.ones_like, 0.0, 1.0, (0.0, 1.0), uniform_potential)
 
 
+LIMIT = 1000
+"""The largest exponent of two of a panel, short of what doubles hold."""
+
+
 @cache
 def student(degrees: float) -> StandardLaw:
     """Student's law; its potential is known for an odd number of degrees of freedom."""
     k = round((degrees - 1) / 2)
     odd = degrees == 2 * k + 1
-    potential = (lambda r: _student_potential(k, r)) if odd else None
-    return StandardLaw(stats.t(degrees).pdf, -np.inf, np.inf, (0.0,), potential)
+    potential = (lambda r: student_potential(k, r)) if odd else None
+    return StandardLaw(
+        stats.t(degrees).pdf, -np.inf, np.inf, (0.0,), potential, coarsest=int(np.clip(57 / degrees, 60, LIMIT))
+    )
 
 
 @cache
 def gamma(shape: float) -> StandardLaw:
-    """The Gamma law of scale 1; its potential is known for a whole shape up to 8, beyond it cancels."""
-    whole = shape == round(shape) and shape <= 8
-    potential = (lambda r: _gamma_potential(round(shape), r)) if whole else None
-    return StandardLaw(stats.gamma(shape).pdf, 0.0, np.inf, (0.0, max(shape - 1, 0.0)), potential)
+    """The Gamma law of scale 1; its potential is known for a whole shape (up to 40, beyond it cancels everywhere)."""
+    whole = shape == round(shape) and shape <= 40
+    potential = (lambda r: gamma_potential(round(shape), r)) if whole else None
+    rough = (0.0, max(shape - 1, 0.0))
+    return StandardLaw(
+        stats.gamma(shape).pdf, 0.0, np.inf, rough, potential, finest=int(np.clip(57 / shape, 54, LIMIT))
+    )

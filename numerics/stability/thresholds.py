@@ -21,7 +21,7 @@ import sympy
 from scipy.optimize import brentq, minimize_scalar
 from sympy import Symbol
 
-from numerics.stability.exponents import Runs, exponents_on, grid_of
+from numerics.stability.exponents import ROUNDING, Runs, exponents_on, grid_of, refuse_arrays
 from numerics.stability.problem import Array, Grid
 from numerics.targets import Target
 from theory import Block, Stability
@@ -68,8 +68,13 @@ class Thresholds:
     all_modes: StableSet
 
     def mode(self, name: str) -> StableSet:
-        """The stable set of one mode."""
-        return next(found for found in self.modes if found.mode == name)
+        """The stable set of one mode. Raises `UnknownValue` for a name that no mode has."""
+        names = {found.mode: found for found in self.modes}
+        if name not in names:
+            raise UnknownValue(
+                f"there is no mode {name!r} that is not neutral; the modes are {', '.join(map(str, names))}"
+            )
+        return names[name]
 
     def __str__(self) -> str:
         return "\n".join(str(found) for found in (*self.modes, self.all_modes))
@@ -110,6 +115,11 @@ def thresholds(
     low, high = _range(between)
     if symbol in {str(key) for key in at or {}}:
         raise InvalidRequest(f"{symbol} is what varies; leave it out of at")
+    refuse_arrays(at or {})
+    if symbol in {str(s) for block in equations.blocks for s in block.batch.size.free_symbols}:
+        raise InvalidRequest(
+            f"of={symbol}: a batch size takes whole numbers only; compare them with solve(..., at={{{symbol}: [1, 2, 4, 8]}})"
+        )
     runs = Runs(steps, replicas, seed, target, threads)
     modes = [block for block in equations.blocks if not block.is_neutral]
     if not modes:
@@ -148,10 +158,11 @@ def _stable_set(equations: Stability, block: Block, name: str, between: Interval
         slack = 3.0 if estimate.kind == "Monte Carlo" else 1.0
         return estimate.values, slack * estimate.errors
 
-    finite = _concave_pieces(block, equations.algorithm.learning_rate, symbol, between, base)
-    nodes = (
-        _scan(between) if finite is None else _scan_of_pieces(finite, lambda x: float(evaluate(np.array([x]))[0][0]))
-    )
+    finite = _finite_law(block, equations.algorithm.learning_rate, symbol, between, base)
+    nodes = _scan(between)
+    if finite is not None:
+        evaluate = finite.evaluate
+        nodes = finite.nodes(between)
     values, errors = evaluate(nodes)
     roots, undecided = _crossings(nodes, values, errors, evaluate)
     edges = np.array([between[0], *roots, between[1]])
@@ -168,10 +179,41 @@ def _scan(between: Interval) -> Array:
     return np.geomspace(*between, SCAN) if between[0] > 0 else np.linspace(*between, SCAN)
 
 
-def _concave_pieces(
+@dataclass(frozen=True)
+class _FiniteLaw:
+    """Lambda(eta) = sum of shares * log|1 - eta * coefficients|, concave between neighbouring poles."""
+
+    coefficients: Array
+    shares: Array
+
+    def evaluate(self, values: Array) -> tuple[Array, Array]:
+        """The exponent at each value, and its error."""
+        with np.errstate(divide="ignore"):
+            logs = np.log(np.abs(1 - np.multiply.outer(values, self.coefficients)))
+        return (logs * self.shares).sum(axis=-1), np.full(np.shape(values), ROUNDING)
+
+    def nodes(self, between: Interval) -> Array:
+        """Per piece: points towards its ends, where a pole makes the exponent minus infinity, and its maximum: roots lie between."""
+        with np.errstate(divide="ignore"):
+            poles = 1 / self.coefficients
+        inside = np.unique(poles[np.isfinite(poles) & (poles > between[0]) & (poles < between[1])])
+        found: list[float] = []
+        for low, high in pairwise([between[0], *inside, between[1]]):
+            top = minimize_scalar(
+                lambda x: -float(self.evaluate(np.array(x))[0]),
+                bounds=(low, high),
+                method="bounded",
+                options={"xatol": 1e-12 * (high - low)},
+            )
+            inner = (high - low) * 0.5 ** np.arange(1, 50)
+            found += [*(low + inner), *(high - inner), float(top.x)]
+        return np.unique(np.array(found))
+
+
+def _finite_law(
     block: Block, learning_rate: sympy.Expr, symbol: Symbol, between: Interval, base: Grid
-) -> list[Interval] | None:
-    """The intervals between poles on which the exponent is concave in the learning rate; None where that is not so."""
+) -> _FiniteLaw | None:
+    """The exponent as a finite sum in the learning rate; None where it is not one."""
     if not block.is_scalar or learning_rate != symbol or between[0] < 0:
         return None
     pairs = batch_mean_values(block.curvature[0, 0], block.randomness, block.batch)
@@ -180,24 +222,7 @@ def _concave_pieces(
     coefficients = [sympy.cancel((1 - block.step.carry - block.step.weight * value) / symbol) for value, _ in pairs]
     if any(symbol in c.free_symbols for c in coefficients):
         return None
-    with np.errstate(divide="ignore"):
-        poles = 1 / base.table(coefficients)[:, 0]
-    inside = np.unique(poles[np.isfinite(poles) & (poles > between[0]) & (poles < between[1])])
-    edges = [between[0], *inside, between[1]]
-    return list(pairwise(edges))
-
-
-def _scan_of_pieces(pieces: list[Interval], exponent: Callable[[float], float]) -> Array:
-    """Per piece: points at its ends, where a pole makes the exponent minus infinity, and its maximum: roots lie between."""
-    nodes: list[float] = []
-    for low, high in pieces:
-        width = high - low
-        top = minimize_scalar(
-            lambda x: -exponent(x), bounds=(low, high), method="bounded", options={"xatol": 1e-12 * width}
-        ).x
-        inner = width * 0.5 ** np.arange(1, 50)
-        nodes += [*(low + inner), *(high - inner), float(top)]
-    return np.unique(np.array(nodes))
+    return _FiniteLaw(base.table(coefficients)[:, 0], base.table([share for _, share in pairs])[:, 0])
 
 
 def _crossings(
@@ -208,6 +233,10 @@ def _crossings(
     roots: list[float] = []
     undecided: list[Interval] = []
     known = np.flatnonzero(sure)
+    if not known.size:
+        return [], ((float(nodes[0]), float(nodes[-1])),)
+    if known[0] > 0:
+        undecided.append((float(nodes[0]), float(nodes[known[0]])))
     for left, right in pairwise(known):
         changes = (values[left] > 0) != (values[right] > 0)
         if changes:
@@ -218,6 +247,8 @@ def _crossings(
         noisy = errors[left] > 1e-6 or errors[right] > 1e-6
         if right > left + 1 or (changes and noisy):
             undecided.append((float(nodes[left]), float(nodes[right])))
+    if known[-1] < len(nodes) - 1:
+        undecided.append((float(nodes[known[-1]]), float(nodes[-1])))
     return roots, tuple(undecided)
 
 

@@ -94,5 +94,16 @@ class Mixture(Law):
         return self._average(lambda law: law.log_potential(r))
 
     def draw(self, name: str = "standard") -> Draw:
-        parts = tuple(law.draw(f"{name}_{index}") for index, law in enumerate(self.laws))
-        return Draw((), ((index_symbol(name), Choice(self.weights)),), components=parts)
+        parts = self._flat
+        components = tuple(law.draw(f"{name}_{index}") for index, (law, _) in enumerate(parts))
+        weights = tuple(weight for _, weight in parts)
+        return Draw((), ((index_symbol(name), Choice(weights)),), components=components)
+
+    @property
+    def _flat(self) -> list[tuple[Law, Expr]]:
+        """The components that are no mixtures themselves, with their weights in the whole."""
+        found: list[tuple[Law, Expr]] = []
+        for law, weight in zip(self.laws, self.weights, strict=True):
+            inner = law._flat if isinstance(law, Mixture) else [(law, sympy.S.One)]
+            found += [(part, weight * share) for part, share in inner]
+        return found

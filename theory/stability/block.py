@@ -10,14 +10,16 @@ from typing import Any
 import sympy
 from sympy import Expr, ImmutableDenseMatrix, S, Symbol
 
+from theory.algorithm import Sampling
 from theory.equations import Clock, RandomMap
-from theory.errors import AlgorithmNotCovered, MomentDoesNotExist
+from theory.errors import AlgorithmNotCovered, MomentDiverges, MomentDoesNotExist, UnsupportedExpectation
 from theory.identity import Identified
 from theory.stability.batches import FRESH, Batch
 from theory.stability.closed_form import closed_form
 from theory.stability.fixed_point import mean
 from theory.stability.logarithm import ExpectedLogarithm
 from theory.stability.randomness import Randomness
+from theory.update import sample_copies
 from theory.vectors import symbols
 
 
@@ -94,10 +96,10 @@ class Block(Identified):
 
     @cached_property
     def mean_curvature(self) -> ImmutableDenseMatrix | None:
-        """The Hessian of the mean loss in the basis of the block; None where the mean does not exist."""
+        """The Hessian of the mean loss in the basis of the block; None where the mean does not exist or has no quadrature."""
         try:
             return ImmutableDenseMatrix(self.curvature.applyfunc(lambda entry: mean(entry, self.randomness)))
-        except MomentDoesNotExist:
+        except (MomentDoesNotExist, MomentDiverges, UnsupportedExpectation):
             return None
 
     @cached_property
@@ -148,14 +150,12 @@ class Block(Identified):
         if not size.is_Integer:
             raise AlgorithmNotCovered(f"the random map lists the draws of a batch; batch_size={size} must be a number")
         present = self.randomness.of(self.curvature)
-        if self.batch.mode not in FRESH and size != 1 and present.groups:
+        independent = self.batch.mode in FRESH or (self.batch.mode == Sampling.WITHOUT_REPLACEMENT and size == 1)
+        if present.groups and not independent:
             raise AlgorithmNotCovered(f"a random map of independent draws does not cover sampling={self.batch.mode}")
-        copies = [
-            {s: Symbol(f"{s.name}_{i}", real=True) if size > 1 else s for s in present.symbols}
-            for i in range(1, int(size) + 1)
-        ]
-        mean_curvature = sum((self.curvature.xreplace(copy) for copy in copies), sympy.zeros(self.size)) / size
         state, speeds = self._state()
+        copies = sample_copies(present.symbols, int(size), self._names | {s.name for s in (*state, *speeds)})
+        mean_curvature = sum((self.curvature.xreplace(copy) for copy in copies), sympy.zeros(self.size)) / size
         step = self.step
         point = [a + step.shift * v for a, v in zip(state, speeds or [S.Zero] * self.size, strict=True)]
         slopes = list(mean_curvature * sympy.Matrix(point))
@@ -168,11 +168,24 @@ class Block(Identified):
         draws = tuple((tuple(copy[s] for s in names), law) for copy in copies for names, law in present.groups)
         return RandomMap(update=update, draws=draws, clock=Clock.STEPS)
 
+    @property
+    def _names(self) -> set[str]:
+        """The names of everything that the block holds."""
+        step = self.step
+        parts = (step.carry, step.weight, step.drag, step.pull, step.beta, step.shift, self.batch.size, self.curvature)
+        found = set().union(*(sympy.sympify(part).free_symbols for part in parts))
+        found = found.union(*(law.free_symbols for _, law in self.randomness.groups))
+        return {symbol.name for symbol in found}
+
     def _state(self) -> tuple[list[Symbol], list[Symbol]]:
-        """The coordinates of the block and their velocities, as symbols of their own."""
-        state = [symbols(f"mode_{index}") for index in range(1, self.size + 1)]
-        speeds = [symbols(f"velocity_{index}") for index in range(1, self.size + 1)] if self.step.has_velocity else []
-        return state, speeds
+        """The coordinates of the block and their velocities, as symbols under names of their own."""
+        taken = self._names
+        rows = []
+        for word in ("mode", "velocity"):
+            while any(name.startswith(word) for name in taken):
+                word += "_"
+            rows.append([symbols(f"{word}_{index}") for index in range(1, self.size + 1)])
+        return rows[0], rows[1] if self.step.has_velocity else []
 
     def content(self) -> tuple[Any, ...]:
         step = self.step

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 import sympy
+from mpmath.libmp import NoConvergence
 from sympy import Abs, Expr, S, Symbol
 
 from theory.errors import UnsupportedExpectation
@@ -104,4 +105,10 @@ def _roots(polynomial: sympy.Poly) -> list[Expr] | None:
         return [half + root, half - root]
     if polynomial.free_symbols_in_domain:
         return None
-    return [sympy.nsimplify(root) if root.is_Float and root == int(root) else root for root in polynomial.nroots(n=30)]
+    found: list[Expr] = []
+    try:
+        for factor, multiplicity in polynomial.sqf_list()[1]:  # a multiple root would not converge
+            found += [root for root in factor.nroots(n=30, maxsteps=200) for _ in range(multiplicity)]
+    except NoConvergence:
+        return None
+    return [sympy.nsimplify(root) if root.is_Float and root == int(root) else root for root in found]

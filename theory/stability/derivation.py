@@ -16,6 +16,7 @@ from sympy import Expr, ImmutableDenseMatrix, S, Symbol
 
 from theory.algorithm import SGD
 from theory.equations import Assumption, Boundary, Clock, Display, Equations, Status, Step, Steps
+from theory.errors import UnknownValue
 from theory.identity import content_hash
 from theory.model import Model
 from theory.references import PROBABILISTIC_STABILITY
@@ -24,7 +25,7 @@ from theory.stability.block import Block, OneStep
 from theory.stability.boundary import boundaries_of
 from theory.stability.characteristic import characteristic_function
 from theory.stability.fixed_point import local_hessian, read_point, require_fixed_point
-from theory.stability.randomness import Randomness, coefficients, spanning_matrices
+from theory.stability.randomness import Randomness, coefficients, nonvanishing_parts, spanning_matrices
 from theory.stability.splitting import Invariant, invariant_subspaces, restriction
 from theory.update import linear_update, refuse_unless_plain, require_statement
 from theory.vectors import symbols
@@ -66,8 +67,11 @@ class Stability(Equations):
         return tuple(sorted(found, key=str))
 
     def block(self, name: str) -> Block:
-        """The block of that name."""
-        return next(block for block in self.blocks if block.name == name)
+        """The block of that name. Raises `UnknownValue` with the names there are."""
+        names = {block.name: block for block in self.blocks}
+        if name not in names:
+            raise UnknownValue(f"there is no block {name!r}; the blocks are {', '.join(names)}")
+        return names[name]
 
     def content(self) -> tuple[Any, ...]:
         return self.clock, self.point, self.hessian, self.blocks
@@ -197,6 +201,8 @@ def _blocks(
 ) -> list[Block]:
     """The block of an invariant subspace; one on which every sample is a multiple of the identity is one with copies."""
     curvature = restriction(hessian, piece.basis)
+    if not any(nonvanishing_parts(entry, randomness) for entry in curvature):
+        curvature = sympy.zeros(*curvature.shape)  # no sample curves the loss here, though the expression may be long
     if piece.irreducible and _is_multiple_of_identity(piece, hessian, randomness):
         copies, curvature = piece.basis.cols, curvature[:1, :1]
     else:

@@ -167,12 +167,34 @@ def fixed_points(model: Model, algorithm: SGD) -> list[dict[Symbol, Expr]]:
         )
     if not equations:
         return [itself]
-    solutions = [
-        {parameter: solution.get(parameter, parameter) for parameter in model.parameters}
-        for solution in sympy.solve(equations, list(model.parameters), dict=True)
-        if all(value.is_extended_real is not False for value in solution.values())
-    ]
-    return sorted(solutions, key=str)
+    solutions: dict[str, dict[Symbol, Expr]] = {}
+    for solution in _solved(equations, model.parameters):
+        if all(value.is_extended_real is not False for value in solution.values()):
+            place = {parameter: solution.get(parameter, parameter) for parameter in model.parameters}
+            solutions[str(place)] = place
+    return [solutions[key] for key in sorted(solutions)]
+
+
+def _solved(equations: list[Expr], unknowns: tuple[Symbol, ...]) -> list[dict[Symbol, Expr]]:
+    """The solutions; real roots of one polynomial in one unknown stay roots where radicals do not express them.
+
+    Raises `UnsupportedExpectation` where solutions exist that cannot be expressed.
+    """
+    if len(unknowns) == 1 and not set().union(*(e.free_symbols for e in equations)) - set(unknowns):
+        common = equations[0]
+        for equation in equations[1:]:
+            common = sympy.gcd(common, equation)
+        if not common.has(unknowns[0]):
+            return []
+        roots = sympy.Poly(common, unknowns[0]).real_roots(multiple=False)
+        return [{unknowns[0]: root} for root, _ in roots]
+    found = sympy.solve(equations, list(unknowns), dict=True)
+    if not found and sympy.groebner(equations, *unknowns).exprs != [1]:
+        raise UnsupportedExpectation(
+            "the equations of the fixed points have solutions that radicals do not express; check a point of your own with "
+            "stability(model, algorithm, point=...)"
+        )
+    return list(found)
 
 
 # ------------------------------------------------------------------------------------------------------- derivatives

@@ -36,6 +36,12 @@ class ExpectedLogarithm(Expr):
     def free_symbols(self) -> set[Any]:
         return set().union(*(argument.free_symbols for argument in self.args[:4])) - set(self.args[4])
 
+    def _eval_subs(self, old: Any, new: Any) -> Expr | None:
+        return self if old in self.bound_symbols else None
+
+    def _xreplace(self, rule: Any) -> Any:
+        return super()._xreplace({old: new for old, new in rule.items() if old not in self.bound_symbols})
+
     @property
     def is_number(self) -> bool:
         return False  # its value needs the laws of the symbols, which SymPy does not see

@@ -155,7 +155,11 @@ def nonvanishing_parts(expression: Expr, randomness: Randomness) -> list[Expr]:
     continuous = [symbol for names, _ in present.continuous for symbol in names]
     found: dict[Expr, None] = {}
     for values, _ in present.outcomes():
-        found.update(dict.fromkeys(_nonzero(coefficients(expression.xreplace(values), continuous))))
+        conditional = expression.xreplace(values)
+        parts = _nonzero(coefficients(conditional, continuous))
+        if parts and not conditional.is_polynomial(*continuous) and sympy.simplify(conditional) == 0:
+            continue  # an identity between functions of the data, as sin^2 + cos^2 = 1
+        found.update(dict.fromkeys(parts))
     return list(found)
 
 

@@ -16,6 +16,7 @@ import sympy
 from sympy import Expr, ImmutableDenseMatrix, Matrix
 from sympy.polys.matrices import DomainMatrix
 
+from theory.laws.parameters import rationalized
 from theory.stability.randomness import vanishes
 
 GENERIC = ((2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37), (3, 7, 1, 9, 4, 8, 5, 2, 6, 10, 13, 11))
@@ -36,12 +37,14 @@ class Invariant:
 def invariant_subspaces(matrices: Sequence[sympy.MatrixBase], size: int) -> list[Invariant]:
     """Return orthogonal subspaces that every symmetric matrix maps into itself, and whose sum is the whole space.
 
+    Floating-point entries are read as the simplest rationals within their accuracy, so that ranks are decided exactly.
     A subspace on which every matrix is a multiple of the identity comes in one piece: its dimension is the multiplicity.
     """
+    exact = [ImmutableDenseMatrix(matrix.applyfunc(rationalized)) for matrix in matrices]
     found: list[Invariant] = []
-    for coordinates in _coupled_coordinates(matrices, size):
+    for coordinates in _coupled_coordinates(exact, size):
         basis = sympy.eye(size)[:, coordinates]
-        restrictions = [matrix.extract(coordinates, coordinates) for matrix in matrices]
+        restrictions = [matrix.extract(coordinates, coordinates) for matrix in exact]
         for piece in _split(restrictions, len(coordinates)):
             found.append(Invariant(ImmutableDenseMatrix(basis * piece.basis), piece.irreducible))
     return found
@@ -165,7 +168,7 @@ def _eigenspaces(matrix: sympy.MatrixBase) -> list[Matrix] | None:
             spaces += _conjugate_pair(matrix, rest[0] / leading, rest[1] / leading)
         else:
             return None
-    return spaces
+    return spaces if sum(space.cols for space in spaces) == matrix.rows else None
 
 
 def _conjugate_pair(matrix: sympy.MatrixBase, linear: Expr, constant: Expr) -> list[Matrix]:
