@@ -279,7 +279,10 @@ def _of_conditional(problem: Problem) -> Characteristic | None:
         location, scale = (abs(float(v)) for v in problem.grid.table(law._location_scale)[:, 0])
         spread = _spread(lambda y, shown=shown: shown(y)[0], part, -40, 60) * (location + scale)  # type: ignore[misc]
         spread += _spread(lambda y, shown=shown: shown(y)[1], part, -40, 60)  # type: ignore[misc]
-        return _averaged(sympy.lambdify([t, outer], phase, "numpy"), part, spread)
+        compiled = sympy.lambdify([t, outer], phase, "numpy", cse=True)
+        return _averaged(
+            compiled, part, spread / 4
+        )  # a phase of 16 a panel at most: only the mean of x oscillates with y
     return None
 
 
