@@ -8,6 +8,11 @@ from numerics.compare import (
     holm as holm,
 )
 from numerics.fates import Fate as Fate, fates as fates
+from numerics.figures import (
+    plot_agreement as plot_agreement,
+    plot_dataset as plot_dataset,
+    plot_phase_diagram as plot_phase_diagram,
+)
 from numerics.generate import generate as generate
 from numerics.kernel import Kernel as Kernel
 from numerics.lyapunov import linear_growth as linear_growth, lyapunov_spectrum as lyapunov_spectrum

@@ -17,7 +17,8 @@ predicts, and `fit_exponent` measures it:
 True
 
 Limits: times of one run are correlated, which Holm allows for at the price of power. A prediction on another grid of
-times is interpolated by a cubic spline, whose error is not added: give predictions on a grid that resolves them.
+times is interpolated by a cubic spline; its error, the difference to the spline of every second point, is added to the
+standard error, and a grid on which it exceeds that is refused.
 
 References: S. Holm, A simple sequentially rejective multiple test procedure (Scand. J. Statist. 6, 1979).
 """
@@ -152,7 +153,9 @@ def compare(prediction: xr.Dataset, simulation: xr.Dataset, *, level: float = 1e
         lost |= simulation["diverged"].values.astype(bool)
     kept = runs[:, ~lost].astype(np.float64)
     predicted = np.stack([_predicted(prediction, name, times) for name in names])
-    errors = np.stack([_numerical_error(prediction, name, times) for name in names])
+    between = np.stack([_interpolation_error(prediction, name, times) for name in names])
+    _refuse_coarse(names, times, kept, between)
+    errors = np.stack([_numerical_error(prediction, name, times) for name in names]) + between
     columns = _tested(kept, predicted, errors, level, rounding)
     table = xr.Dataset(
         {name: (("statistic", "time"), values) for name, values in columns.items()},
@@ -243,6 +246,8 @@ def _statistics(prediction: xr.Dataset, simulation: xr.Dataset) -> list[str]:
     names = [name for name in variables if not (name.endswith("_error") and name.removesuffix("_error") in variables)]
     if not names:
         raise IncomparableResults("the prediction holds no statistic")
+    if "replica" in prediction.dims and "replica" not in simulation.dims:
+        raise IncomparableResults("the arguments are swapped: write compare(prediction, simulation)")
     if missing := [name for name in names if name not in simulation.data_vars]:
         simulated = ", ".join(map(str, simulation.data_vars)) or "nothing"
         listed = ", ".join(missing)
@@ -291,8 +296,33 @@ def _predicted(prediction: xr.Dataset, name: str, times: Floats) -> Floats:
             f"the prediction of {name} has {grid.size} times, too few to interpolate at the simulated ones; solve with "
             f"times={np.array2string(times, threshold=6)}"
         )
-    spline = interpolate.CubicSpline(grid, values)
-    return np.asarray(spline(np.clip(times, grid[0], grid[-1])), dtype=np.float64)
+    return np.asarray(interpolate.CubicSpline(grid, values)(np.clip(times, grid[0], grid[-1])), dtype=np.float64)
+
+
+def _interpolation_error(prediction: xr.Dataset, name: str, times: Floats) -> Floats:
+    """How far the spline of every second point is from that of all: an upper estimate of the error of the latter."""
+    grid, values = prediction["time"].values.astype(float), prediction[name].values.astype(float)
+    nearest = np.searchsorted((grid[1:] + grid[:-1]) / 2, times)
+    if (np.abs(grid[nearest] - times) <= 1e-12 * np.abs(times)).all():
+        return np.zeros(times.shape)
+    places = np.clip(times, grid[0], grid[-1])
+    chosen = np.unique([*range(0, grid.size, 2), grid.size - 1])
+    order = min(3, chosen.size - 1)
+    coarse = interpolate.make_interp_spline(grid[chosen], values[chosen], k=order)(places)
+    return np.asarray(np.abs(interpolate.CubicSpline(grid, values)(places) - coarse))
+
+
+def _refuse_coarse(names: list[str], times: Floats, runs: Floats, errors: Floats) -> None:
+    """Raise `IncomparableResults` where the error of interpolation would hide more than the noise of the runs does."""
+    if runs.shape[1] < 2:
+        return
+    noise = runs.std(axis=1, ddof=1) / np.sqrt(runs.shape[1]) + 1e-9 * np.abs(runs).max(axis=(1, 2))[:, None]
+    if np.any(errors > noise):
+        statistic, time = np.unravel_index(int(np.argmax(errors / noise)), errors.shape)
+        raise IncomparableResults(
+            f"the prediction of {names[statistic]} is too coarse to interpolate at time {times[time]:g}: solve with "
+            f'times=simulation["time"].values, or with an until near that of the simulation'
+        )
 
 
 def _numerical_error(prediction: xr.Dataset, name: str, times: Floats) -> Floats:

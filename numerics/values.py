@@ -36,7 +36,10 @@ def numbers_for(
     missing = [symbol for symbol in wanted if symbol not in given]
     if missing:
         listed = ", ".join(map(str, missing))
-        raise MissingValue(f"{where} needs a value for {listed}; give it as at={{{missing[0]}: ...}}")
+        raise MissingValue(
+            f"{where} needs a value for {listed}; give it as at={{{missing[0]}: ...}} (if it is random, state its law in the data "
+            f"of the model)"
+        )
     return {symbol: given[symbol] for symbol in wanted}  # in this order: callers turn it into an array
 
 

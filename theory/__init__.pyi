@@ -83,7 +83,18 @@ from theory.moments import (
     moments as moments,
     stationary as stationary,
 )
-from theory.networks import MLP as MLP, Attention as Attention, Linear as Linear, Matrix as Matrix
+from theory.networks import (
+    MLP as MLP,
+    Attention as Attention,
+    Linear as Linear,
+    Matrix as Matrix,
+    erf as erf,
+    relu as relu,
+    sigmoid as sigmoid,
+    softplus as softplus,
+    swish as swish,
+    tanh as tanh,
+)
 from theory.scaling import ScalingLimit as ScalingLimit, scaling_limit as scaling_limit
 from theory.stability import (
     Block as Block,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-REGIONS = ("#9FD3F5", "#9ADBC4", "#F6D58B", "#EFB08C", "#D9C2E0", "#D9D9D9")
+REGIONS = ("#9FD3F5", "#9ADBC4", "#F6D58B", "#EFB08C", "#D9C2E0", "#C3E3A6", "#D9D9D9")
 """Tints of Okabe and Ito's colours, of unlike lightness, for the phases in the order in which a dataset names them."""
 CURVES = ("#000000", "#0072B2", "#B04000", "#007D5C", "#A0407E")
 FATES = {

@@ -57,6 +57,7 @@ def refuse_impossible_gram(equations: Equations, at: Mapping[Any, Any], start: M
         return
     vectors = [vector for vector in equations.model.vectors if vector not in equations.model.data_vectors]
     try:
+        state_start(equations, start)
         values = numbers_for(equations.free_symbols, at, "the limit")
         keyed = {str(key): value for key, value in start.items()}
         gram = determined_gram(

@@ -103,6 +103,10 @@ def _axes(equations: Stability, over: Any) -> dict[str, np.ndarray[Any, Any]]:
             raise InvalidRequest(f"over gives {key} twice; give two different symbols")
         if str(key) not in known:
             raise UnknownValue(f"over={{{key}: ...}}: the symbols of this problem are {', '.join(sorted(known))}")
+        if isinstance(values, tuple):
+            raise InvalidRequest(
+                f"over={{{key}: {values}}}: a tuple could mean a range or its values; give an array, as np.linspace(0.05, 2, 40)"
+            )
         try:
             array = np.asarray(values, dtype=float)
         except (TypeError, ValueError):

@@ -24,7 +24,8 @@ PHASES = (
 A mode descends if its mean curvature is negative, so that the mean loss falls along it. No mode grows: the point attracts. Only modes
 that descend grow: correct learning. Only modes that ascend: incorrect learning at a saddle, and plain instability at a minimum,
 where every mode ascends. Both: complete instability. Modes whose mean curvature is zero, indefinite or undefined give instability
-without a direction. Undecided: an exponent is within its error of zero (three standard errors for Monte Carlo).
+without a direction. Undecided: an exponent is within its error of zero (three standard errors for Monte Carlo), or linear theory
+is silent about every direction.
 """
 
 SADDLE, CORRECT, INCORRECT, COMPLETE, UNDIRECTED, MINIMUM, UNDECIDED = range(len(PHASES))
@@ -35,13 +36,16 @@ ROUNDING = 1e-12
 
 
 def phases_of(blocks: Sequence[Block], estimates: Sequence[Estimate], spectra: Sequence[Array]) -> NDArray[np.int8]:
-    """The phase at every point of a grid, from spectra of the mean curvature (point, eigenvalue). Neutral modes never count as unstable."""
+    """The phase at every point of a grid, from spectra of the mean curvature (point, eigenvalue). Directions about which linear theory
+    is silent never count."""
     descending, ascending, other, unsure, saddle = (np.zeros(len(spectra[0]), dtype=bool) for _ in range(5))
+    heard = False
     largest = np.max([np.nan_to_num(np.abs(spectrum)).max(axis=1) for spectrum in spectra], axis=0)
     scale = ROUNDING * np.maximum(largest, 1.0)
     for block, estimate, spectrum in zip(blocks, estimates, spectra, strict=True):
-        if block.is_neutral:
+        if block.is_silent:
             continue
+        heard = True
         falls, rises = spectrum[:, -1] < -scale, spectrum[:, 0] > scale
         slack = (3.0 if estimate.kind == ExponentKind.MONTE_CARLO else 1.0) * np.nan_to_num(estimate.errors)
         grows = estimate.values > 0
@@ -55,4 +59,4 @@ def phases_of(blocks: Sequence[Block], estimates: Sequence[Estimate], spectra: S
     codes = np.where(~other & descending, CORRECT, codes)
     codes = np.where(~other & ascending, np.where(saddle, INCORRECT, UNDIRECTED), codes)
     codes = np.where(descending & ascending, COMPLETE, codes)
-    return np.where(unsure, UNDECIDED, codes).astype(np.int8)
+    return np.where(unsure if heard else True, UNDECIDED, codes).astype(np.int8)

@@ -11,6 +11,7 @@ is then complete. Otherwise the symbol is scanned on a grid, every change of sig
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -53,11 +54,19 @@ class StableSet:
     best_exponent: float | None = None
 
     def __str__(self) -> str:
-        shown = " u ".join(f"({low:.9g}, {high:.9g})" for low, high in self.intervals) or "nowhere"
+        shown = " u ".join(f"({self._end(low)}, {self._end(high)})" for low, high in self.intervals) or "nowhere"
         how = "all roots found" if self.complete else f"on a scan of {SCAN} points"
         unsure = f"; undecided: {', '.join(f'[{a:.6g}, {b:.6g}]' for a, b in self.undecided)}" if self.undecided else ""
         who = "every mode" if self.mode is None else self.mode
         return f"{who}: stable for {self.symbol} in {shown} within [{self.between[0]:g}, {self.between[1]:g}] ({how}{unsure})"
+
+    def _end(self, value: float) -> str:
+        """An end of an interval, with no more digits than an undecided stretch around it leaves."""
+        widths = [high - low for low, high in self.undecided if low <= value <= high]
+        if not widths:
+            return f"{value:.9g}"
+        digits = max(1, math.ceil(math.log10(abs(value) / min(widths))) + 1) if value else 1
+        return f"{value:.{digits}g}"
 
 
 @dataclass(frozen=True)
@@ -121,7 +130,7 @@ def thresholds(
             f"of={symbol}: a batch size takes whole numbers only; compare them with solve(..., at={{{symbol}: [1, 2, 4, 8]}})"
         )
     runs = Runs(steps, replicas, seed, target, threads)
-    modes = [block for block in equations.blocks if not block.is_neutral]
+    modes = [block for block in equations.blocks if not block.is_silent]
     if not modes:
         raise InvalidRequest(
             "every direction is neutral: no sample curves the loss, and linear theory has no threshold"

@@ -209,3 +209,26 @@ def test_impossible_fits_are_refused():
         fit_exponent([1, 2], [1, 2])
     with pytest.raises(InvalidRequest, match="one length"):
         fit_exponent([1, 2, 3], [1, 2])
+
+
+def test_a_prediction_too_coarse_to_interpolate_is_refused_instead_of_rejected():
+    """At a few coarse times a spline is wrong by more than the noise: the theory must not be blamed for it."""
+    rng = np.random.default_rng(7)
+    coarse, fine = np.linspace(0, 40, 41), np.linspace(0, 1, 41)
+    prediction = xr.Dataset({"q": ("time", np.exp(-3 * coarse))}, {"time": coarse}, {"clock": "steps"})
+    runs = np.exp(-3 * fine) + 0.01 * rng.standard_normal((64, fine.size))
+    simulation = xr.Dataset({"q": (("replica", "time"), runs)}, {"time": fine}, {"clock": "steps"})
+    with pytest.raises(IncomparableResults, match="too coarse"):
+        compare(prediction, simulation)
+    good = xr.Dataset(
+        {"q": ("time", np.exp(-3 * np.linspace(0, 2, 201)))}, {"time": np.linspace(0, 2, 201)}, {"clock": "steps"}
+    )
+    assert compare(good, simulation).agrees
+
+
+def test_swapped_arguments_are_named():
+    time = np.linspace(0, 1, 5)
+    prediction = xr.Dataset({"q": ("time", np.exp(-time))}, {"time": time}, {"clock": "steps"})
+    simulation = xr.Dataset({"q": (("replica", "time"), np.ones((3, 5)))}, {"time": time}, {"clock": "steps"})
+    with pytest.raises(IncomparableResults, match="swapped"):
+        compare(simulation, prediction)

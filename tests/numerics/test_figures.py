@@ -344,3 +344,10 @@ def test_an_agreement_without_a_prediction_beside_it_is_still_drawn():
     found = agreement()
     bare = Agreement(found.table, found.level, found.replicas, found.diverged)
     assert len(drawn(plot_agreement(bare))) == 2
+
+
+def test_every_phase_has_a_colour_of_its_own():
+    from numerics.figures.phases import REGIONS
+    from numerics.stability.phases import PHASES
+
+    assert len(set(REGIONS)) == len(REGIONS) >= len(PHASES)

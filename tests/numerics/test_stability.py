@@ -216,7 +216,9 @@ def test_three_random_symbols_and_a_quartic_loss_agree_with_random_draws():
 
 
 def test_a_function_of_the_data_agrees_with_random_draws():
-    result = net({x: Uniform(-2, 2), s: Discrete({1: 0.8, -4: 0.2})}, SGD(eta), (u * w * sympy.tanh(x) - s * x) ** 2 / 2)
+    result = net(
+        {x: Uniform(-2, 2), s: Discrete({1: 0.8, -4: 0.2})}, SGD(eta), (u * w * sympy.tanh(x) - s * x) ** 2 / 2
+    )
     found, drawn = solve(result, at={eta: 0.5}), by_monte_carlo(problem(result, {eta: 0.5}))
     assert str(found["kind"][0].values) == "quadrature"
     assert float(found["exponent_error"][0]) < 1e-9

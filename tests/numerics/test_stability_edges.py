@@ -240,6 +240,30 @@ def test_functions_of_the_data_have_exponents_even_where_their_mean_has_no_quadr
 # ------------------------------------------------------------------------------------------------- answers that say less
 
 
+def test_where_linear_theory_is_silent_there_is_no_phase():
+    w, v = symbols("w v")
+    model = Model((u * w * v * x - s * x) ** 2 / 2, [u, w, v], {x: Normal(), s: Discrete({1: 0.7, -1: 0.3})})
+    silent = solve(stability(model, SGD(eta), point={u: 0, w: 0, v: 0}), at={eta: 0.1})
+    assert silent["phase"].attrs["flag_meanings"][int(silent["phase"])] == "undecided"
+    held = stability(model, SGD(eta, weight_decay=gamma), point={u: 0, w: 0, v: 0})
+    found = solve(held, at={eta: 0.1, gamma: 0.5})
+    assert float(found["exponent"][0]) == pytest.approx(np.log(0.95))
+    assert found["phase"].attrs["flag_meanings"][int(found["phase"])] == "saddle attracts"
+    ((low, high),) = thresholds(held, of=eta, between=(0.01, 10), at={gamma: 0.5}).all_modes.intervals
+    assert (low, high) == (0.01, pytest.approx(4.0))
+
+
+def test_a_root_inside_an_undecided_stretch_is_printed_without_idle_digits():
+    found = thresholds(one(x**2, {x: StudentT(4)}, SGD(eta, batch_size=8)), of=eta, between=(0.01, 4)).all_modes
+    assert found.undecided
+    assert len(str(found).split("in (")[1].split(", ")[1].split(")")[0]) <= 5
+
+
+def test_a_tuple_is_no_axis():
+    with pytest.raises(InvalidRequest, match="linspace"):
+        phase_diagram(one(x * c, {x: Normal()}, SGD(eta)), over={eta: (0.05, 2, 20), c: [1.0, 2.0]})
+
+
 def test_an_exponent_that_is_zero_everywhere_is_undecided_everywhere():
     found = thresholds(one(x, {x: Discrete({0: p, 2: 1 - p})}, SGD(1)), of=p, between=(0.1, 0.9)).all_modes
     assert found.intervals == ()

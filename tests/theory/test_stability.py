@@ -150,6 +150,22 @@ def test_three_factors_are_neutral_at_the_origin():
     assert block.exponent == log(sympy.Abs(eta * gamma - 1))
 
 
+def test_decay_breaks_the_silence_of_neutral_directions():
+    model = Model((u * w * v * x - y) ** 2 / 2, [u, w, v], PAIR)
+    origin = dict.fromkeys([u, w, v], 0)
+    (free,) = stability(model, SGD(eta), point=origin).blocks
+    (held,) = stability(model, SGD(eta, weight_decay=gamma), point=origin).blocks
+    assert (free.is_silent, free.exponent) == (True, 0)
+    assert not held.is_silent
+
+
+def test_fixed_points_of_a_loss_that_is_no_polynomial_are_not_guessed():
+    model = Model((u * sympy.tanh(w * x) - s * x) ** 2 / 2, [u, w], {x: Normal(), s: Rademacher()})
+    with pytest.raises(UnsupportedExpectation, match="polynomial in the parameters"):
+        fixed_points(model, SGD(eta))
+    assert names(stability(model, SGD(eta), point=ORIGIN)) == {"u - w": 1, "u + w": 1}
+
+
 def test_rotated_coordinates_are_found():
     model = Model(((u + 2 * w) * x) ** 2 / 2 + ((2 * u - w) * y) ** 2 / 2, [u, w], {x: Normal(), y: Normal()})
     result = stability(model, SGD(eta), point=ORIGIN)

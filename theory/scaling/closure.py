@@ -27,6 +27,10 @@ class Elimination:
 
 def checked_statistics(model: Model, algorithm: SGD, statistics: Mapping[str, Expr]) -> dict[Symbol, Expr]:
     """Statistics as *state symbol -> expression*; refuses clashes of names and symbols that the model lacks."""
+    if not isinstance(statistics, Mapping):
+        raise ModelError(
+            f"statistics must be a dictionary name -> expression, as in {{'m': dot(w, v)}}; got {statistics!r}"
+        )
     names = {
         item.name: item
         for item in (

@@ -91,8 +91,13 @@ class Block(Identified):
 
     @property
     def is_neutral(self) -> bool:
-        """Whether no sample curves the loss in these directions: linear theory says nothing about them."""
+        """Whether no sample curves the loss in these directions."""
         return all(entry == 0 for entry in self.curvature)
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether linear theory says nothing about these directions: neutral, and without decay, so that nothing moves along them."""
+        return self.is_neutral and self.step.carry == 1 and self.step.pull == 0
 
     @cached_property
     def mean_curvature(self) -> ImmutableDenseMatrix | None:

@@ -25,7 +25,7 @@ DEGREE = 24
 
 def boundaries_of(block: Block, learning_rate: Iterable[Symbol], model_hash: str) -> tuple[Boundary, ...]:
     """Return the boundaries of a scalar block: each factor of the algebraic ones, else the exponent; none if it is neutral."""
-    if not block.is_scalar or block.is_neutral:
+    if not block.is_scalar or block.is_silent:
         return ()
     algebraic = _algebraic(block, tuple(learning_rate))
     if algebraic is None:

@@ -82,7 +82,7 @@ class Stability(Equations):
         for block in self.blocks:
             copies = f", {block.multiplicity} copies" if block.multiplicity > 1 else ""
             if block.is_scalar:
-                note = "; no sample curves the loss here: linear theory is silent" if block.is_neutral else ""
+                note = _NEUTRAL[block.is_silent] if block.is_neutral else ""
                 rows.append(f"{exponent_of(block)} = {block.exponent}  [{block.kind}{copies}{note}]")
             else:
                 rows.append(
@@ -101,6 +101,12 @@ class Stability(Equations):
             )
             rows.append(f"{sympy.latex(exponent_of(block))} &= {right}")
         return r"\begin{aligned} " + r" \\ ".join(rows) + r" \end{aligned}"
+
+
+_NEUTRAL = {
+    True: "; no sample curves the loss here: linear theory is silent",
+    False: "; no sample curves the loss here: decay alone decides",
+}
 
 
 def exponent_of(block: Block) -> Display:
@@ -265,7 +271,7 @@ def _assumptions(blocks: tuple[Block, ...], batch: Batch) -> tuple[Assumption, .
         ),
         Assumption("batches of different steps are independent", Status.CHECKED, f"sampling: {batch.mode}"),
     ]
-    neutral = [block.name for block in blocks if block.is_neutral]
+    neutral = [block.name for block in blocks if block.is_silent]
     if neutral:
         found.append(
             Assumption(

@@ -159,12 +159,12 @@ def fixed_points(model: Model, algorithm: SGD) -> list[dict[Symbol, Expr]]:
     refuse_vectors(model)
     itself = {parameter: parameter for parameter in model.parameters}
     slopes, randomness = local_gradient(model, algorithm, itself)
-    equations = list(dict.fromkeys(part for slope in slopes.values() for part in nonvanishing_parts(slope, randomness)))
-    if not all(equation.is_polynomial(*model.parameters) for equation in equations):
+    if not all(slope.is_polynomial(*model.parameters) for slope in slopes.values()):
         raise UnsupportedExpectation(
             "fixed_points solves equations polynomial in the parameters; this gradient is not. Check a point of your own with "
             "stability(model, algorithm, point=...)"
         )
+    equations = list(dict.fromkeys(part for slope in slopes.values() for part in nonvanishing_parts(slope, randomness)))
     if not equations:
         return [itself]
     solutions: dict[str, dict[Symbol, Expr]] = {}
