@@ -30,6 +30,10 @@ from theory.errors import InvalidRequest, UnknownValue
 from theory.stability.batches import batch_mean_values
 
 Interval = tuple[float, float]
+Evaluation = Callable[[Array], tuple[Array, Array]]
+"""Exponents and their errors at values of the symbol."""
+REFINED = 33
+"""Points at which a noisy change of sign is looked at again."""
 SCAN = 240
 """Points of the scan where the roots are not provably all found."""
 
@@ -175,8 +179,7 @@ def _stable_set(equations: Stability, block: Block, name: str, between: Interval
     values, errors = evaluate(nodes)
     roots, undecided = _crossings(nodes, values, errors, evaluate)
     edges = np.array([between[0], *roots, between[1]])
-    middles = (edges[1:] + edges[:-1]) / 2
-    negative = evaluate(middles)[0] < 0
+    negative = [_is_negative(evaluate, nodes, values, low, high) for low, high in pairwise(edges)]
     intervals = _joined([(a, b) for a, b, inside in zip(edges[:-1], edges[1:], negative, strict=True) if inside])
     best = int(np.argmin(values))
     return StableSet(
@@ -234,8 +237,16 @@ def _finite_law(
     return _FiniteLaw(base.table(coefficients)[:, 0], base.table([share for _, share in pairs])[:, 0])
 
 
+def _is_negative(evaluate: Evaluation, nodes: Array, values: Array, low: float, high: float) -> bool:
+    """The sign of the exponent between two neighbouring roots: that of its largest value there."""
+    inside = values[(nodes > low) & (nodes < high)]
+    if not inside.size:
+        inside = evaluate(np.array([(low + high) / 2]))[0]
+    return bool(inside[np.argmax(np.abs(inside))] < 0)
+
+
 def _crossings(
-    nodes: Array, values: Array, errors: Array, evaluate: Callable[[Array], tuple[Array, Array]]
+    nodes: Array, values: Array, errors: Array, evaluate: Evaluation
 ) -> tuple[list[float], tuple[Interval, ...]]:
     """Refined roots where the sign is sure on both sides, and intervals on which it is hidden by the error."""
     sure = np.abs(values) > errors
@@ -248,17 +259,30 @@ def _crossings(
         undecided.append((float(nodes[0]), float(nodes[known[0]])))
     for left, right in pairwise(known):
         changes = (values[left] > 0) != (values[right] > 0)
-        if changes:
-            root = brentq(
-                lambda x: _finite(evaluate(np.array([x]))[0][0]), nodes[left], nodes[right], xtol=1e-13, rtol=1e-13
-            )
-            roots.append(float(root))
         noisy = errors[left] > 1e-6 or errors[right] > 1e-6
+        if changes:
+            refined = _interpolated if noisy else _bracketed
+            roots.append(refined(evaluate, float(nodes[left]), float(nodes[right])))
         if right > left + 1 or (changes and noisy):
             undecided.append((float(nodes[left]), float(nodes[right])))
     if known[-1] < len(nodes) - 1:
         undecided.append((float(nodes[known[-1]]), float(nodes[-1])))
     return roots, tuple(undecided)
+
+
+def _bracketed(evaluate: Evaluation, left: float, right: float) -> float:
+    """A root between two signs, to rounding."""
+    return float(brentq(lambda x: _finite(evaluate(np.array([x]))[0][0]), left, right, xtol=1e-13, rtol=1e-13))
+
+
+def _interpolated(evaluate: Evaluation, left: float, right: float) -> float:
+    """A root of noisy values, linear between the points where they change sign: finer than the noise it would mean nothing."""
+    nodes = np.linspace(left, right, REFINED)
+    values = evaluate(nodes)[0]
+    change = int(np.flatnonzero((values[:-1] > 0) != (values[1:] > 0))[0])
+    low, high = values[change], values[change + 1]
+    share = low / (low - high) if np.isfinite(low) and np.isfinite(high) else 0.5
+    return float(nodes[change] + share * (nodes[change + 1] - nodes[change]))
 
 
 def _finite(value: float) -> float:
