@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from derivations.model_files import ModelFile, ModelFileError, Theory
-from theory.errors import InvalidRequest, UnknownValue
+from derivations.model_files.nearest import closest
+from theory.errors import InvalidRequest, MissingValue, UnknownValue
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 REPLICAS = 32
 """Runs of a simulation where neither the command nor the model file says how many."""
+_MISSING = re.compile(r"value for (.+?); give it as at=")
 
 
 # ------------------------------------------------------------------------------------------------------------- derive
@@ -121,8 +124,8 @@ def check_names(file: ModelFile, equations: Equations | None, names: Iterable[st
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """The name that was meant, as a question in brackets; empty where none is near."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
+    close = closest(name, known)
+    return f" (did you mean {close}?)" if close else ""
 
 
 def merged(file: ModelFile, at: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,6 +148,41 @@ def started(file: ModelFile, equations: Equations | None, start: Mapping[str, An
                 f"{', '.join(keys) or 'nothing'}"
             )
     return {**file.start, **{keys[name]: float(value) for name, value in start.items()}}
+
+
+@contextmanager
+def numbers_of(file: ModelFile, at: Mapping[str, Any]) -> Iterator[None]:
+    """Say of a symbol that needs a number and has none where a model file states it: a random one in [data], others in [at].
+
+    A `MissingValue` inside becomes one that names each symbol so; one that is about something else passes.
+    """
+    try:
+        yield
+    except MissingValue as error:
+        listed = _MISSING.search(str(error))
+        missing = listed[1].split(", ") if listed else []
+        if not missing or not set(missing) <= set(known_symbols(file)) - set(at):
+            raise
+        inside = {str(symbol) for symbol in file.model.hyperparameters} - {str(size) for size in file.model.dimensions}
+        data, numbers = ("data", "at") if file.path.suffix == ".py" else ("[data]", "[at]")
+        parts = [
+            f"{name} has neither a law in {data} nor a number in {numbers} (or --at {name}=...)"
+            if name in inside
+            else f"{name} has no number in {numbers} (or --at {name}=...)"
+            for name in missing
+        ]
+        raise MissingValue("; ".join(parts)) from error
+
+
+def check_runnable(file: ModelFile, equations: Equations | None, until: float | None) -> None:
+    """Raise `ModelFileError` that names all that is missing for a run of SGD: how long it is, and what is observed."""
+    missing = []
+    if until is None and file.until is None:
+        missing.append("how long to run (until in [run], or --until)")
+    if equations is None and not file.statistics:
+        missing.append("what to observe (statistics, a name and an expression each, or a theory)")
+    if missing:
+        raise ModelFileError(file.path, f"{file.path} does not say {' and '.join(missing)}; SGD is not run without")
 
 
 def last_time(file: ModelFile, until: float | None) -> float:
@@ -176,7 +214,8 @@ def predict(
     given = file.start if start is None else start
     begun = {key: value for key, value in given.items() if not isinstance(equations, ODE) or str(key) in state}
     numbers = {key: value for key, value in at.items() if key in symbols}
-    return solve(equations, at=numbers, start=begun, until=until, **options)
+    with numbers_of(file, at):
+        return solve(equations, at=numbers, start=begun, until=until, **options)
 
 
 def run(
@@ -211,21 +250,22 @@ def run(
             f"{file.path} states no statistics and no theory, so there is nothing to observe; define "
             f"statistics = {{name: expression}}",
         )
-    return simulate(
-        file.model,
-        file.algorithm,
-        observe=equations or file.statistics or {},
-        clock=None if equations else Clock.STEPS,
-        at={key: value for key, value in at.items() if key not in products},
-        start=begun,
-        until=until,
-        replicas=replicas,
-        seed=seed,
-        threads=threads,
-        method=method,
-        target=target,
-        precision=precision,
-    )
+    with numbers_of(file, at):
+        return simulate(
+            file.model,
+            file.algorithm,
+            observe=equations or file.statistics or {},
+            clock=None if equations else Clock.STEPS,
+            at={key: value for key, value in at.items() if key not in products},
+            start=begun,
+            until=until,
+            replicas=replicas,
+            seed=seed,
+            threads=threads,
+            method=method,
+            target=target,
+            precision=precision,
+        )
 
 
 # ----------------------------------------------------------------------------------------------------------- generate
@@ -254,6 +294,7 @@ def kernel_of_sgd(
     fixed = file.model.known_dimensions
     symbols = {str(symbol) for symbol in needed}
     given = {name: value for name, value in at.items() if name in symbols}
-    values = numbers_for(needed, {**fixed, **given}, "SGD", optional=fixed)
+    with numbers_of(file, at):
+        values = numbers_for(needed, {**fixed, **given}, "SGD", optional=fixed)
     run = Run(file.model, file.algorithm, values, dimension_of(file.model, observed, values))
     return direct_program(run, observed, target=Target(target), precision=Precision(precision)).kernel

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from derivations.model_files import ModelFile
-from derivations.moves import check_names, known_symbols, nearest
+from derivations.moves import check_names, known_symbols, nearest, numbers_of
 from theory.errors import InvalidRequest, UnknownValue
 
 if TYPE_CHECKING:
@@ -35,14 +35,15 @@ Range = tuple[float, float, int]
 # ---------------------------------------------------------------------------------------------------------- predictions
 
 
-def exponents(equations: Stability, at: Mapping[str, Any], **options: Any) -> xr.Dataset:
+def exponents(file: ModelFile, equations: Stability, at: Mapping[str, Any], **options: Any) -> xr.Dataset:
     """Return the exponent of every mode and the phase; of `at`, the equations get what they hold.
 
     `options` are those of `solve`: how the exponents of blocks are found that only simulation gives.
     """
     from numerics import solve
 
-    return solve(equations, at=_numbers(equations, at), **options)
+    with numbers_of(file, at):
+        return solve(equations, at=_numbers(equations, at), **options)
 
 
 def phase_names(phase: xr.DataArray) -> list[str]:
@@ -73,7 +74,13 @@ def stable_rates(
     low, high, _ = axes.get(str(rate), (*SWEEP, 0))
     others = {name: value for name, value in _numbers(equations, at).items() if name != str(rate)}
     between = (low, high) if low > 0 else (min(SWEEP[0], high / 2), high)
-    return str(rate), between, thresholds(equations, of=rate, between=between, at=others)
+    with numbers_of(file, {**at, str(rate): high}):
+        return str(rate), between, thresholds(equations, of=rate, between=between, at=others)
+
+
+def is_silent(equations: Stability) -> bool:
+    """Whether linear theory says nothing at this point: its exponents are zero by construction, and there is no threshold."""
+    return all(block.is_silent for block in equations.blocks)
 
 
 def axes_of(
@@ -95,16 +102,27 @@ def axes_of(
 
 
 def diagram(file: ModelFile, equations: Stability, at: Mapping[str, Any], over: Mapping[str, Range]) -> xr.Dataset:
-    """Return the phase at every point of a grid over two symbols, as `numerics.phase_diagram` does."""
+    """Return the phase at every point of a grid over two symbols, as `numerics.phase_diagram` does.
+
+    Raises `InvalidRequest` for a symbol of the model on which nothing at this point depends.
+    """
     import numpy as np
 
     from numerics import phase_diagram
 
     axes = axes_of(file, equations, over)
     symbols = known_symbols(file, equations)
+    inside = [str(symbol) for symbol in equations.free_symbols]
+    for name in axes:
+        if name not in inside:
+            raise InvalidRequest(
+                f"{f'--over {name}=...' if name in over else f'over {name} in {file.path.name}'}: {name} drops out at this "
+                f"point, as no exponent there depends on it; what they depend on is {', '.join(inside) or 'nothing'}"
+            )
     grids = {symbols[name]: np.linspace(low, high, count) for name, (low, high, count) in axes.items()}
     others = {name: value for name, value in _numbers(equations, at).items() if name not in axes}
-    return phase_diagram(equations, over=grids, at=others)
+    with numbers_of(file, {**at, **axes}):
+        return phase_diagram(equations, over=grids, at=others)
 
 
 def _numbers(equations: Stability, at: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,16 +164,17 @@ def run_fates(
         raise InvalidRequest(
             f"--until {length:g}: the fates of runs are counted after a whole number of steps, at least 1"
         )
-    return fates(
-        file.model,
-        file.algorithm,
-        point=file.point,
-        at=dict(at),
-        start=begun,
-        steps=int(length),
-        replicas=replicas or file.replicas or REPLICAS,
-        **options,
-    )
+    with numbers_of(file, at):
+        return fates(
+            file.model,
+            file.algorithm,
+            point=file.point,
+            at=dict(at),
+            start=begun,
+            steps=int(length),
+            replicas=replicas or file.replicas or REPLICAS,
+            **options,
+        )
 
 
 def fates_on(
@@ -188,9 +207,11 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class FateCheck:
-    """The comparison: its `verdict`, and `reasons`, one line each, that say what was expected and what was found."""
+    """The comparison: its `verdict`, None where theory is silent, and `reasons`, one line each, that say what was expected and what
+    was found.
+    """
 
-    verdict: Verdict
+    verdict: Verdict | None
     reasons: tuple[str, ...]
 
     @property
@@ -199,11 +220,21 @@ class FateCheck:
         return self.verdict is Verdict.AGREE
 
 
-def check_points(equations: Stability, at: Mapping[str, Any], found: xr.Dataset) -> list[FateCheck]:
+def check_point(equations: Stability, phase: str, found: xr.Dataset) -> FateCheck:
+    """The comparison of `check_fates`, or none at all where linear theory is silent."""
+    if is_silent(equations):
+        return FateCheck(
+            None,
+            ("linear theory is silent here: every direction is neutral, as no sample curves the loss at this point",),
+        )
+    return check_fates(phase, found)
+
+
+def check_points(file: ModelFile, equations: Stability, at: Mapping[str, Any], found: xr.Dataset) -> list[FateCheck]:
     """The comparison at every point of `fates_on`; `at` gives the other symbols their numbers."""
     varied = {str(name): values.values for name, values in found.coords.items() if values.dims == ("point",)}
-    phases = phase_names(exponents(equations, {**at, **varied})["phase"])
-    return [check_fates(phase, found.isel(point=index)) for index, phase in enumerate(phases)]
+    phases = phase_names(exponents(file, equations, {**at, **varied})["phase"])
+    return [check_point(equations, phase, found.isel(point=index)) for index, phase in enumerate(phases)]
 
 
 _DIRECTION = {"correct learning": ("correct", "incorrect"), "incorrect learning": ("incorrect", "correct")}

@@ -7,14 +7,16 @@ then may be cleared at the end of the run.
 
 from __future__ import annotations
 
-import difflib
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from time import perf_counter
 
 from derivations.claims.claim import LEVEL, Claim, ClaimNotRun, ClaimResult, Evidence, judge
+from derivations.model_files.finding import SUFFIXES, shipped_models
+from derivations.model_files.nearest import closest
 from theory.errors import InvalidRequest, TheoryError
 
 
@@ -72,12 +74,18 @@ def select(claims: Iterable[Claim], names: Sequence[str], *, full: bool = False)
     known = {claim.name: claim for claim in claims}
     for name in names:
         if name not in known:
-            close = difflib.get_close_matches(name, list(known), n=1)
-            guess = f"did you mean {close[0]}? " if close else ""
-            raise UnknownClaim(f"there is no claim {name!r}; {guess}The claims are {', '.join(known) or 'none'}")
+            raise UnknownClaim(f"there is no claim {name!r}; {_instead(name, known)}")
     if names:
         return [known[name] for name in dict.fromkeys(names)]
     return [claim for claim in known.values() if full or not claim.slow]
+
+
+def _instead(name: str, known: Iterable[str]) -> str:
+    """What to do about a name that no claim has."""
+    if Path(name).suffix in SUFFIXES or name in shipped_models():
+        return f"validate takes the names of claims, and sgd-theory simulate {name} compares a model with SGD"
+    close = closest(name, known)
+    return f"{f'did you mean {close}? The' if close else 'the'} claims are {', '.join(known) or 'none'}"
 
 
 def run_claims(

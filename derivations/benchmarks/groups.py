@@ -39,7 +39,7 @@ def select(names: Sequence[str]) -> list[str]:
         if name not in GROUPS:
             close = difflib.get_close_matches(name, list(GROUPS), n=1)
             guess = f"did you mean {close[0]}? " if close else ""
-            raise UnknownBenchmark(f"there is no benchmark {name!r}; {guess}The benchmarks are {', '.join(GROUPS)}")
+            raise UnknownBenchmark(f"there is no benchmark {name!r}; {guess}the benchmarks are {', '.join(GROUPS)}")
     return list(dict.fromkeys(names)) or list(GROUPS)
 
 

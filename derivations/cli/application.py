@@ -10,11 +10,13 @@ from __future__ import annotations
 import errno
 import functools
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from enum import IntEnum
+from fractions import Fraction
 from typing import Annotated, Any
 
 import typer
@@ -104,7 +106,7 @@ def reported(function: Callable[..., None]) -> Callable[..., None]:
 def explained(error: Exception) -> tuple[ExitCode, str]:
     """The exit code of an error and the message for the user."""
     if isinstance(error, TheoryError):
-        return ExitCode.CANNOT, str(error)
+        return ExitCode.CANNOT, in_options(str(error))
     if isinstance(error, OSError):
         return ExitCode.CANNOT, explain_system_error(error)
     if isinstance(error, MemoryError):
@@ -114,6 +116,21 @@ def explained(error: Exception) -> tuple[ExitCode, str]:
         f"this is a defect of sgd-theory, not of what you asked: {kind}: {error}. The same command with --debug shows the "
         f"traceback; please report both"
     )
+
+
+_SETTING = re.compile(r"\b(at|over)=\{([^{}:]+): ([^{}]*)\}")
+_FRACTION = re.compile(r"\bFraction\((-?\d+), (\d+)\)")
+
+
+def in_options(message: str) -> str:
+    """A message of the library in the words of the command line: `at={c: 1}` is `--at c=1`, and fractions are plain.
+
+    >>> in_options("at={c: Fraction(-1, 1)}: the symbol c is declared positive")
+    '--at c=-1: the symbol c is declared positive'
+    """
+    message = _FRACTION.sub(lambda found: str(Fraction(int(found[1]), int(found[2]))), message)
+    message = _SETTING.sub(r"--\1 \2=\3", message)
+    return message.replace("in at={...}", "with --at").replace("give it as --at", "give it with --at")
 
 
 def explain_system_error(error: OSError) -> str:

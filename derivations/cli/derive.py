@@ -39,7 +39,7 @@ def derive_command(
     if alone and json:
         raise InvalidRequest("--latex - and --json both want standard output for themselves; give --latex a file")
     check_output(output, SUFFIXES)
-    check_output(None if alone else latex, (), "--latex")
+    check_output(None if alone else latex, (".tex", ".txt"), "--latex")
     from derivations import display
 
     file = read_model(model)

@@ -70,6 +70,7 @@ class Comparison:
 
     dataset: xr.Dataset
     agreement: Agreement
+    advice: tuple[str, ...] = ()
 
     @property
     def payload(self) -> dict[str, Any]:
@@ -90,10 +91,15 @@ class Comparison:
         ]
 
     def show(self, heading: Mapping[str, Any]) -> None:
-        """Print a table of a few times, and the verdict."""
+        """Print what is rejected, a table of a few times, and the verdict."""
         _show_heading(heading, self.agreement.table.attrs["clock"])
+        rejected, more = display.rejected_sheet(self.agreement)
+        if rejected.rows:
+            display.say("rejected")
+            display.show(rejected)
+            display.say(f"and {more} more\n" if more else "")
         display.show(display.agreement_sheet(self.agreement))
-        display.say(f"\n{display.mark(self.agreement.agrees)} {self.agreement.summary()}")
+        display.say("\n".join([f"\n{display.mark(self.agreement.agrees)} {self.agreement.summary()}", *self.advice]))
 
 
 @dataclass(frozen=True)
@@ -128,7 +134,9 @@ class Fates:
         display.show(display.exponents_sheet(self.exponents))
         display.say(f"\nphase: {self.phase}\nfates after {self.dataset.attrs['steps']} steps\n")
         display.show(display.fates_sheet(self.dataset))
-        display.say(f"\n{display.mark(self.check.agrees)} {self.check.verdict}\n" + "\n".join(self.check.reasons))
+        verdict = self.check.verdict
+        mark = display.mark(None if verdict is None else self.check.agrees)
+        display.say(f"\n{mark} {verdict or 'no verdict'}\n" + "\n".join(self.check.reasons))
 
 
 def _show_heading(heading: Mapping[str, Any], clock: str) -> None:

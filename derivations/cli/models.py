@@ -23,7 +23,7 @@ def models_command(json: AsJson = False, debug: Debug = False) -> None:
         return
     columns = (display.Column("name", text=True), display.Column("theory", text=True),
                display.Column("what it states", text=True, wraps=True))  # fmt: skip
-    rows_shown = [(name, theory or "-", title) for name, (title, theory) in found.items()]
+    rows_shown = [(name, theory or "statement only", title) for name, (title, theory) in found.items()]
     display.show(display.Sheet.of(columns, rows_shown))
     for folder in sorted({path.parent for path in paths.values()}):
         display.say(f"\nin {folder}")

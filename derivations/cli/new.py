@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from derivations.cli.application import command
-from derivations.cli.options import AsJson, Debug, Output
+from derivations.cli.options import AsJson, Debug, Output, TheoryName
 from derivations.cli.output import CannotWrite, check_output, write_text
 from theory.errors import InvalidRequest
 
@@ -17,13 +17,14 @@ from theory.errors import InvalidRequest
 @command("new")
 def new_command(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The name of the model.")],
+    theory: TheoryName = None,
     output: Output = None,
     json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Write NAME.toml, a commented model file that runs as it is and is there to be changed. Nothing is overwritten.
 
-    -o names another file (.toml).
+    --theory stability writes one about a fixed point instead of one about a scaling limit. -o names another file (.toml).
     """
     stem = name.removesuffix(".toml")
     if not Path(stem).name:
@@ -32,9 +33,9 @@ def new_command(
     check_output(path, (".toml",), "NAME" if output is None else "-o")
     if path.exists():
         raise CannotWrite(f"{path} is there already and is left as it is; try sgd-theory new {_free(path)}")
-    from derivations.model_files import starter
+    from derivations.model_files import Theory, starter
 
-    write_text(path, starter(Path(stem).name))
+    write_text(path, starter(Path(stem).name, theory=theory or Theory.SCALING_LIMIT))
     if json:
         from derivations import display
 

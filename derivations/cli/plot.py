@@ -32,7 +32,11 @@ from derivations.cli.work import interruptible, progress
 from theory.errors import InvalidRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.figure import Figure
+
+    from derivations.phases import Verdict
 
 SUFFIXES = (".svg", ".pdf", ".png")
 
@@ -113,7 +117,8 @@ def _over_time(
         text = f"{count} runs; no prediction: the model file names no theory"
         return plot_dataset(simulation), {"verdict": None, "summary": text}, True
     agreement = compare(prediction, simulation)
-    return plot_agreement(agreement), {"verdict": agreement.verdict, "summary": agreement.summary()}, agreement.agrees
+    text = "\n".join([agreement.summary(), *request.advice(agreement)])
+    return plot_agreement(agreement), {"verdict": agreement.verdict, "summary": text}, agreement.agrees
 
 
 def _phase_diagram(request: Request, runs: dict[str, Any] | None) -> tuple[Figure, dict[str, Any], bool]:
@@ -131,12 +136,22 @@ def _phase_diagram(request: Request, runs: dict[str, Any] | None) -> tuple[Figur
     found = None
     if runs is not None:
         found = phases.fates_on(file, equations, request.at, request.over, start=request.start, **runs)
-        verdicts = [check.verdict for check in phases.check_points(equations, request.at, found)]
+        verdicts = [check.verdict for check in phases.check_points(file, equations, request.at, found)]
         summary["fates"] = {verdict: verdicts.count(verdict) for verdict in phases.Verdict}
-        counts = ", ".join(f"{count} {verdict}" for verdict, count in summary["fates"].items() if count)
-        lines.append(f"fates of SGD at {len(verdicts)} points against the phase there: {counts}")
+        lines.append(_counted(verdicts))
     summary["summary"] = "\n".join(lines)
     return plot_phase_diagram(diagram, fates=found), summary, True
+
+
+def _counted(verdicts: Sequence[Verdict | None]) -> str:
+    """At how many points of a diagram SGD does what the phase there says."""
+    from derivations.phases import Verdict
+
+    agree, undecided = verdicts.count(Verdict.AGREE), verdicts.count(Verdict.UNDECIDED)
+    if verdicts and all(verdict is None for verdict in verdicts):
+        return f"fates of SGD at {len(verdicts)} points: linear theory is silent here, so there is nothing to compare"
+    unsure = f"; at {undecided} too close to tell" if undecided else ""
+    return f"fates of SGD: {agree} of {len(verdicts)} points leave or stay as predicted{unsure} (blow-up counts as leaving)"
 
 
 def _save(figure: Figure, path: Path) -> None:

@@ -12,7 +12,11 @@ from derivations.cli.values import choose, joined, parse_ranges, parse_values
 
 if TYPE_CHECKING:
     from derivations.model_files import ModelFile, Theory
+    from numerics import Agreement
     from theory import Equations
+
+FEW = 8
+"""Runs below which a comparison says little."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,21 @@ class Request:
                 f"code all the same; sgd-theory doctor says what is here"
             )
         return {"target": where, "precision": number_format, "threads": threads}
+
+    def advice(self, agreement: Agreement) -> tuple[str, ...]:
+        """What to know of a comparison over time: that few runs agree with much, that a limit is a limit."""
+        from derivations.model_files import Theory
+
+        lines = []
+        if agreement.replicas < FEW:
+            lines.append(
+                f"{agreement.replicas} runs agree with much: Student's t has {agreement.replicas - 1} degrees of freedom "
+                f"then; try --replicas 32"
+            )
+        sizes = [str(size) for size in self.file.model.dimensions if size.is_Symbol]
+        if self.theory is Theory.SCALING_LIMIT and not agreement.agrees and sizes:
+            lines.append(f"the limit holds as {sizes[0]} -> infinity; try a larger {sizes[0]} with --at {sizes[0]}=...")
+        return tuple(lines)
 
     def heading(self, **more: Any) -> dict[str, Any]:
         """What every payload begins with."""

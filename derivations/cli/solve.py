@@ -155,12 +155,18 @@ def _stability(request: Request, options: Mapping[str, Any]) -> Found:
     from derivations import display, phases
 
     equations: Any = request.equations
-    dataset = phases.exponents(equations, request.at, **options)
+    dataset = phases.exponents(request.file, equations, request.at, **options)
     phase = phases.phase_names(dataset["phase"])[0]
-    stable = phases.stable_rates(request.file, equations, request.at, request.over)
+    silent = phases.is_silent(equations)
+    phases.axes_of(request.file, equations, request.over, needed=False)  # a misspelt name is refused in any case
+    stable = None if silent else phases.stable_rates(request.file, equations, request.at, request.over)
     heading = request.heading(at=", ".join(f"{name}={float(value):g}" for name, value in request.at.items()))
     payload = {**heading, **display.exponents_payload(dataset, phase)}
     lines = [f"phase: {phase}"]
+    if silent:
+        lines.append(
+            "no thresholds: every direction is neutral, as no sample curves the loss at this point; linear theory is silent here"
+        )
     if stable is not None:
         symbol, between, intervals = stable
         payload["thresholds"] = display.intervals_payload(intervals, symbol, between)

@@ -126,7 +126,8 @@ class _Run:
         for result in report.results:
             if result.claim.name in self._provisional and outcome(result) is Outcome.AGREES:
                 display.say(f"{display.mark(True)} {result.claim.name}: agrees at the level of the whole run")
-        display.say(display.summary_line(report))
+        total = len(self._chosen) if self.is_interrupted else None
+        display.say(display.summary_line(report, interrupted_of=total))
 
 
 def _write_report(report: Report, path: Path, *, quiet: bool, debug: bool) -> bool:

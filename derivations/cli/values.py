@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from fractions import Fraction
 from typing import TypeVar
 
+from derivations.model_files.nearest import closest
 from theory.errors import InvalidRequest
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -107,6 +107,6 @@ def unknown_choice(value: str, choices: Iterable[str], option: str) -> InvalidRe
     --target gpu is unknown (did you mean cpu?); choose one of cpu, cuda
     """
     known = list(choices)
-    close = difflib.get_close_matches(value, known, n=1)
-    guess = f" (did you mean {close[0]}?)" if close else ""
+    close = closest(value, known)
+    guess = f" (did you mean {close}?)" if close else ""
     return InvalidRequest(f"{option} {value} is unknown{guess}; choose one of {', '.join(known)}")

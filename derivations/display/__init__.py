@@ -22,6 +22,7 @@ from derivations.display.runs import (
     agreement_sheet,
     prediction_payload,
     prediction_sheet,
+    rejected_sheet,
     simulation_payload,
     simulation_sheet,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "plain",
     "prediction_payload",
     "prediction_sheet",
+    "rejected_sheet",
     "report_payload",
     "say",
     "show",

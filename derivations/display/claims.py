@@ -39,15 +39,18 @@ def claim_line(result: ClaimResult) -> str:
     return "\n".join(lines)
 
 
-def summary_line(report: Report) -> str:
-    """The last line of a run."""
+def summary_line(report: Report, *, interrupted_of: int | None = None) -> str:
+    """The last line of a run; of one that was interrupted, with how many claims it was to check."""
     from derivations.validate import Outcome
 
     size = len(report.results)
+    claims = f"{size} claim{'' if size == 1 else 's'}"
+    if interrupted_of is not None:
+        claims = f"{size} of {interrupted_of} claims, interrupted"
     found = {kind: report.count(kind) for kind in Outcome if report.count(kind) or kind is Outcome.AGREES}
     counts = [f"{count} {str(kind) if count == 1 else str(kind).removesuffix('s')}" for kind, count in found.items()]
     return (
-        f"{mark(report.agrees)} {size} claim{'' if size == 1 else 's'}: {', '.join(counts)}; "
+        f"{mark(report.agrees)} {claims}: {', '.join(counts)}; "
         f"{report.comparisons} comparisons, Holm at {report.level:g}; {report.seconds:.1f} s"
     )
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 SHOWN_TIMES = 5
 """How many times of a run a table shows; JSON and files hold all."""
+SHOWN_REJECTED = 5
+"""How many rejected comparisons are shown before the table."""
 _KEYS = (Column("time"), Column("statistic", text=True))
 
 
@@ -38,6 +40,20 @@ def agreement_sheet(agreement: Agreement) -> Sheet:
                 )
             )
     return Sheet.of((*_KEYS, Column("predicted"), Column("simulated"), Column(_error()), Column("z")), rows, keys=2)
+
+
+def rejected_sheet(agreement: Agreement) -> tuple[Sheet, int]:
+    """The rejected comparisons with the largest z first, at most `SHOWN_REJECTED`, and how many more there are."""
+    table = agreement.table
+    found = [
+        (abs(float(row["z"])), str(name), f"{float(row['time']):.4g}", f"{float(row['z']):+.2f}")
+        for index, name in enumerate(table["statistic"].values)
+        for time in range(table.sizes["time"])
+        if bool((row := table.isel(statistic=index, time=time))["rejected"])
+    ]
+    found.sort(key=lambda row: -row[0])
+    columns = (Column("statistic", text=True), Column("time"), Column("z"))
+    return Sheet.of(columns, (row[1:] for row in found[:SHOWN_REJECTED]), keys=2), max(0, len(found) - SHOWN_REJECTED)
 
 
 def agreement_payload(agreement: Agreement) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from derivations.model_files.errors import ModelFileError
+from derivations.model_files.nearest import closest
 from derivations.model_files.positions import Keys, Refused, Spot, letter_offset, scan
 from theory.errors import TheoryError
 
@@ -225,7 +225,5 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """
     if len(name) > 60:
         return ""
-    names = list(known)
-    folded = [other for other in names if other.lower() == name.lower()]
-    close = folded or difflib.get_close_matches(name, names, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
+    close = closest(name, known)
+    return f"; did you mean {close}?" if close else ""

@@ -358,7 +358,8 @@ class _Walk:
         if name not in self.scope and name not in self.bound:
             known = [*known_functions(), *self.calls, "sum", *self.scope.names]
             elsewhere = f" here; {PLACES[name]}" if name in PLACES else ""
-            raise self.refuse(f"there is no function {name!r}{elsewhere or nearest(name, known)}", node.func)
+            hint = elsewhere or nearest(name, known) or self.listed()
+            raise self.refuse(f"there is no function {name!r}{hint}", node.func)
         value = self.value(node.func)
         if not isinstance(value, GaussianField) and not is_network(value):
             head, call = self.expression.part(node.func), self.expression.part(node)
@@ -370,6 +371,11 @@ class _Walk:
         if isinstance(value, GaussianField):
             return self.done(node, lambda: value(argument))
         return self.done(node, lambda: call_network(value, argument, self.scope.limits))
+
+    def listed(self) -> str:
+        """What can be called here: where an entry has constructors of its own, such as laws, these alone."""
+        names = self.calls or {*known_functions(), "sum"}
+        return f"; there are {', '.join(sorted(names, key=lambda name: (name.lower(), name)))}"
 
     def sum_of(self, node: ast.Call) -> Any:
         """`sum(... for ... in ...)`, or the sum of a tuple."""

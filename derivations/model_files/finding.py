@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from pathlib import Path
 
 from derivations.model_files.errors import ModelFileError, ModelNotFound
 from derivations.model_files.model_file import ModelFile
+from derivations.model_files.nearest import closest
 
 SHIPPED = Path(__file__).parent.parent / "models"
 """The folder of the shipped models."""
@@ -55,7 +55,7 @@ def outline(path: Path) -> tuple[str, str | None]:
 
 
 def find_model(name_or_path: str | Path) -> Path:
-    """The file of a shipped model or of a path.
+    """The file of a shipped model or of a path; a path without a suffix stands for the file with one, .toml first.
 
     Raises `ModelNotFound` with the nearest name, `ModelFileError` for a suffix that is not read.
     """
@@ -63,11 +63,13 @@ def find_model(name_or_path: str | Path) -> Path:
     if str(name_or_path) in shipped:
         return shipped[str(name_or_path)]
     path = Path(name_or_path)
+    if not _is_file(path) and path.name and not path.suffix:
+        path = next((full for suffix in SUFFIXES if _is_file(full := path.with_suffix(suffix))), path)
     if not _is_file(path):
-        close = difflib.get_close_matches(path.stem[:60], list(shipped), n=1)
-        guess = f"did you mean {close[0]}? " if close else ""
+        close = closest(path.stem[:60], shipped)
+        guess = f"did you mean {close}? The" if close else "the"
         what = "is a folder, not a model file" if _is_folder(path) else "is neither a file nor a shipped model"
-        raise ModelNotFound(f"{name_or_path} {what}; {guess}The shipped models are {', '.join(shipped)}")
+        raise ModelNotFound(f"{name_or_path} {what}; {guess} shipped models are {', '.join(shipped)}")
     if path.suffix not in SUFFIXES:
         raise ModelFileError(path, f"{path}: a model file ends in {' or '.join(SUFFIXES)}, not in {path.suffix!r}")
     return path

@@ -238,7 +238,11 @@ def _keys(
 ) -> list[Any]:
     """The symbols, vectors or inner products that a key names."""
     if entry.name.isidentifier() and entry.name not in scope:
-        raise entry.error(scope.unknown(entry.name, others or ()), of_key=True)
+        message = scope.unknown(entry.name, others or ())
+        if others is not None:
+            message += " A statistic has" if message.endswith("?") else "; a statistic has"
+            message += " its name in [statistics]"
+        raise entry.error(message, of_key=True)
     value = evaluate(parsed(entry.as_key()), scope)
     members = value.parameters if is_network(value) else value
     found = _flat(members)

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from derivations.model_files.model_file import Theory
 from derivations.model_files.toml_text import string_text
+from theory.errors import InvalidRequest
 
 
-def starter(name: str) -> str:
+def starter(name: str, *, theory: Theory = Theory.SCALING_LIMIT) -> str:
     """Return the text of a commented model file that loads, derives and runs as it stands.
 
-    Parameters: `name`, which becomes part of the title.
+    Parameters: `name`, which becomes part of the title; `theory`, a scaling limit or stability.
+    Raises `InvalidRequest` for a theory without a starter.
 
     >>> starter("mine").splitlines()[0]
     'title = "mine: least squares in n dimensions with label noise"'
     """
-    return _TEXT.replace(
-        "TITLE", string_text(f"{' '.join(name.split())}: least squares in n dimensions with label noise")
-    )
+    if theory not in _TEXTS:
+        raise InvalidRequest(
+            f"there is no starter for the theory {theory}; there are {', '.join(_TEXTS)}, and sgd-theory models lists examples"
+        )
+    subject, text = _TEXTS[theory]
+    return text.replace("TITLE", string_text(f"{' '.join(name.split())}: {subject}"))
 
 
-_TEXT = """\
+_LIMIT = """\
 title = TITLE
 theory = "scaling_limit"  # or "moments", "stability"; without it, SGD is run and nothing is predicted
 
@@ -37,7 +43,8 @@ z = "n"  # the input
 
 # Names for parts of an expression, in any order; nothing else depends on them.
 [definitions]
-output = "dot(w, z)"  # try another activation: erf(dot(w, z)/sqrt(2)), tanh(...), relu(...)
+output = "dot(w, z)"  # try another activation: erf(dot(w, z)/sqrt(2)), tanh(dot(w, z))
+# A kinked activation such as relu(...) can be simulated, but not averaged: remove the line with theory, too.
 target = "dot(v, z) + tau*xi"
 
 # The loss of one sample, and what is trained on it.
@@ -82,3 +89,58 @@ q = 1.0
 until = 4      # in units of the clock: learning rate x steps for this theory
 replicas = 32  # independent runs
 """
+
+_STABILITY = """\
+title = TITLE
+theory = "stability"  # does SGD that starts near a point stay there, and if not, in which direction does it leave?
+
+# Every name is declared here, with what is known of it: real, positive, nonnegative, integer, ...
+[symbols]
+eta = "positive"  # learning rate
+a = "real"        # the second label
+u = "real"        # first weight
+w = "real"        # second weight
+y = "real"        # label
+
+# The loss of one sample, and what is trained on it.
+[model]
+loss = "(u*w - y)**2 / 2"  # the input is 1
+parameters = ["u", "w"]
+
+# The law of each random name. Others: Normal(), Uniform(-1, 1), Exponential(2), Mixture([(Normal(), 3/4), (Normal(0, 9), 1/4)]).
+[data]
+y = "Discrete({1: 1/2, a: 1/2})"
+
+# How SGD is run. Also: batch_size = 8, momentum = "HeavyBall(0.9)", weight_decay = 0.1.
+[algorithm]
+learning_rate = "eta"
+
+# A point where the gradient of every sample, or its mean, is zero.
+[point]
+u = 0
+w = 0
+
+# Numbers for the symbols; --at eta=0.3 on the command line replaces them.
+[at]
+eta = 0.5
+a = -0.8
+
+# Where SGD starts, near the point.
+[start]
+u = "Normal(0, 1e-6)"
+w = "Normal(0, 1e-6)"
+
+[run]
+until = 2000    # steps
+replicas = 200  # independent runs
+
+# The axes of the phase diagram: first value, last value, how many. Both must be symbols on which the exponents depend.
+[over]
+eta = [0.02, 2.0, 100]
+a = [-0.99, -0.01, 50]
+"""
+
+_TEXTS = {
+    Theory.SCALING_LIMIT: ("least squares in n dimensions with label noise", _LIMIT),
+    Theory.STABILITY: ("a two-layer net of scalars with two labels", _STABILITY),
+}

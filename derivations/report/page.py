@@ -56,7 +56,7 @@ def _summary(report: Report) -> Html:
             (
                 joined([element("a", result.claim.name, href=f"#{result.claim.name}"),
                         element("span", prose(result.claim.statement), class_="statement")]),
-                badge(kind_of(result)),
+                joined([badge(kind_of(result)), *_reason(result)]),
                 str(result.comparisons) if result.comparisons else "",
                 number(result.largest_z),
                 f"{result.seconds:.1f}",
@@ -66,6 +66,11 @@ def _summary(report: Report) -> Html:
         headings = ("claim", "outcome", "comparisons", "largest |z|", "seconds")
         parts.append(table(_capital(name), headings, rows, numeric=(2, 3, 4), class_="summary"))
     return element("section", element("h2", "Summary"), *parts, id="summary")
+
+
+def _reason(result: ClaimResult) -> list[Html]:
+    """Why a claim was not run, below its outcome."""
+    return [] if result.not_run is None else [element("span", without_places(result.not_run), class_="statement")]
 
 
 def _bodies(report: Report, seen: dict[str, str]) -> list[Html]:

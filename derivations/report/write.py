@@ -50,12 +50,10 @@ def _refuse_unwritable(target: Path) -> None:
         raise _not_written(target, error) from error
     if not os.access(target.parent, os.W_OK):
         raise ReportNotWritten(
-            f"the report {target.name} cannot be written into the folder {target.parent}: no permission; choose another with -o FILE"
+            f"the report {target.name} cannot be written into the folder {target.parent}: no permission"
         )
 
 
 def _not_written(target: Path, error: OSError) -> ReportNotWritten:
     reason = error.strerror or str(error)
-    return ReportNotWritten(
-        f"the report {target.name} cannot be written into the folder {target.parent}: {reason}; choose another with -o FILE"
-    )
+    return ReportNotWritten(f"the report {target.name} cannot be written into the folder {target.parent}: {reason}")

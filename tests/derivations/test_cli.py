@@ -12,7 +12,7 @@ from cli_support import SCALAR, assert_refused, data, invoke, outside
 from derivations import moves
 from derivations.cli import ExitCode, app
 from derivations.cli.values import parse_method, parse_ranges, parse_values
-from derivations.model_files import Theory, load_model, shipped_models
+from derivations.model_files import Theory, load_model, shipped_models, starter
 from theory import __version__
 from theory.errors import InvalidRequest
 
@@ -291,8 +291,10 @@ def test_one_run_has_no_standard_error(write):
 
 def test_what_a_simulation_lacks_is_named(write):
     assert_refused(invoke("simulate", write(SCALAR.replace("until = 10", ""))), "--until", "mine.py")
-    assert_refused(invoke("simulate", write(SCALAR.replace("at = {eta: 0.1}", ""))), "needs a value for eta")
-    assert_refused(invoke("simulate", "xor_network", "--until", 1), "no statistics and no theory")
+    assert_refused(
+        invoke("simulate", write(SCALAR.replace("at = {eta: 0.1}", ""))), "eta has no number in at (or --at eta=...)"
+    )
+    assert_refused(invoke("simulate", "xor_network", "--until", 1), "does not say what to observe")
     assert_refused(invoke("simulate", "least_squares", "--at", "k=1"), "no symbol k")
     assert_refused(invoke("simulate", write(SCALAR), "--replicas", 0), "replicas=0")
     assert_refused(invoke("simulate", write(SCALAR), "--seed", -1), "seed=-1")
@@ -414,3 +416,74 @@ def test_too_little_memory_is_named_with_what_saves_some(monkeypatch):
 
     monkeypatch.setattr(moves, "derive", greedy)
     assert_refused(invoke("derive", "least_squares"), "not enough memory", "--replicas", "--method chain")
+
+
+# ---------------------------------------------------------------------------------------------------- first attempts
+
+
+@pytest.fixture
+def starting(tmp_path, monkeypatch):
+    """A folder with the starter as `first.toml`, and what writes a changed one."""
+    monkeypatch.chdir(tmp_path)
+
+    def change(old="", new=""):
+        assert old in starter("first")
+        (tmp_path / "first.toml").write_text(starter("first").replace(old, new, 1), encoding="utf-8")
+
+    return change
+
+
+def test_a_bare_name_finds_the_file_with_its_suffix(starting, write):
+    starting()
+    assert data(invoke("derive", "first", "--json"))["model"] == "first"
+    write(SCALAR, "second.py")
+    assert data(invoke("derive", "second", "--json"))["model"] == "second"
+    assert_refused(invoke("derive", "third"), "third is neither a file nor a shipped model; the shipped models are")
+
+
+def test_a_symbol_without_law_and_number_is_named_with_both(starting):
+    starting('xi = "Normal()"\n', "")
+    expected = "xi has neither a law in [data] nor a number in [at] (or --at xi=...)"
+    assert_refused(invoke("simulate", "first"), expected)
+    starting("c = 0.5\n", "")
+    assert_refused(invoke("solve", "first"), "c has no number in [at] (or --at c=...)")
+
+
+def test_messages_speak_of_options_and_plain_numbers(starting):
+    starting()
+    result = invoke("solve", "first", "--at", "c=-1")
+    assert_refused(result, "--at c=-1: the symbol c is declared positive")
+    assert "Fraction" not in result.stderr and "{" not in result.stderr
+
+
+def test_latex_goes_into_a_text_file(starting):
+    starting()
+    assert_refused(invoke("derive", "first", "--latex", "first.pdf"), "--latex first.pdf", ".tex, .txt")
+
+
+def test_models_that_name_no_theory_are_listed_as_statements():
+    assert "two_layer_net               statement only" in invoke("models", columns=200).stdout
+
+
+def test_all_that_a_run_lacks_is_named_at_once(write):
+    lines = [line for line in SCALAR.splitlines() if not line.startswith(("theory", "until"))]
+    result = invoke("simulate", write("\n".join(lines)))
+    assert_refused(result, "how long to run (until in [run], or --until)", "what to observe (statistics")
+
+
+def test_few_runs_are_said_to_agree_with_much(starting):
+    starting()
+    few = "runs agree with much: Student's t has 3 degrees of freedom"
+    assert few in invoke("simulate", "first", "--replicas", 4, "--at", "n=20").stdout
+    assert few in invoke("plot", "first", "--replicas", 4, "--at", "n=20").stdout
+    assert "agree with much" not in invoke("simulate", "first", "--replicas", 8, "--at", "n=20").stdout
+
+
+def test_a_rejected_limit_shows_where_first_and_asks_for_a_larger_dimension(starting):
+    starting()
+    result = invoke("simulate", "first", "--at", "n=4", "--replicas", 4000)
+    assert result.exit_code == 1, result.output
+    lines = result.stdout.splitlines()
+    assert lines.index("rejected") < next(i for i, line in enumerate(lines) if "predicted" in line)
+    assert lines[lines.index("rejected") + 1].split() == ["statistic", "time", "z"]
+    assert lines[-1] == "the limit holds as n -> infinity; try a larger n with --at n=..."

@@ -294,6 +294,14 @@ def test_new_overwrites_nothing_and_suggests_a_free_name():
     assert_refused(invoke("new", "first", "-o", "other.ini"), ".toml")
 
 
+def test_a_starter_about_stability_runs_as_it_stands():
+    assert invoke("new", "mine_too", "--theory", "stability").exit_code == 0
+    result = invoke("simulate", "mine_too", "--replicas", 50, "--until", 500)
+    assert result.exit_code == 0, result.output
+    assert "phase: saddle attracts" in result.stdout
+    assert_refused(invoke("new", "third", "--theory", "moments"), "no starter for the theory moments", "stability")
+
+
 def test_new_refuses_names_that_are_none():
     assert_refused(invoke("new", ""), "names no model", "sgd-theory new my_model")
     assert_refused(invoke("new", "no/first"), "NAME no/first.toml: No such file or folder: no")

@@ -151,7 +151,8 @@ def test_plot_overlays_fates_and_counts_where_they_agree():
     axes = ("--over", "eta=0.2:2:7", "--over", "a=-0.9:-0.5:5")
     result = invoke("plot", "two_point_net", *axes, "--fates", "--replicas", 40, "--until", 500, "-o", "phases.png")
     assert result.exit_code == 0, result.output
-    assert "fates of SGD at 36 points against the phase there" in result.stdout
+    assert "of 36 points leave or stay as predicted" in result.stdout
+    assert "(blow-up counts as leaving)" in result.stdout
     assert Path("phases.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -163,3 +164,62 @@ def test_a_phase_diagram_has_two_axes():
     assert_refused(invoke("plot", "two_point_net", "--over", "eta=0.2:2:7"), "two axes, got 1 (eta)", "--over")
     file = load_model("two_point_net")
     assert list(phases.axes_of(file, moves.derive(file, file.theory), {})) == ["eta", "a"]
+
+
+# ------------------------------------------------------------------------------------------- where theory is silent
+
+FLAT = """\
+title = "Three layers, whose loss is flat at the origin"
+theory = "stability"
+[symbols]
+eta = "positive"
+p = "positive"
+a = "real"
+b = "real"
+d = "real"
+x = "real"
+s = "real"
+[model]
+loss = "(a*b*d*x - s*x)**2/2"
+parameters = ["a", "b", "d"]
+[data]
+x = "Normal()"
+s = "Discrete({1: 1 - p, -1: p})"
+[algorithm]
+learning_rate = "eta"
+[at]
+eta = 0.1
+p = 0.2
+[point]
+a = 0
+b = 0
+d = 0
+[over]
+eta = [0.01, 1.5, 5]
+p = [0.1, 0.9, 5]
+"""
+
+
+def test_where_every_direction_is_neutral_solve_says_why_there_are_no_thresholds():
+    Path("flat.toml").write_text(FLAT)
+    result = invoke("solve", "flat")
+    assert result.exit_code == 0, result.output
+    assert "exponent per step" in result.stdout
+    assert "no thresholds: every direction is neutral" in result.stdout
+    assert "thresholds" not in data(invoke("solve", "flat", "--json"))
+    assert_refused(invoke("solve", "flat", "--over", "etta=0:1:5"), "did you mean eta?")
+
+
+def test_where_every_direction_is_neutral_fates_are_counted_and_not_judged():
+    Path("flat.toml").write_text(FLAT)
+    result = invoke("simulate", "flat", *FATES)
+    assert result.exit_code == 0, result.output
+    assert "no verdict\nlinear theory is silent here" in result.stdout
+    assert data(invoke("simulate", "flat", *FATES, "--json"))["verdict"] is None
+
+
+def test_an_axis_that_no_exponent_depends_on_is_refused_by_name():
+    Path("flat.toml").write_text(FLAT)
+    assert_refused(invoke("plot", "flat"), "over p in flat.toml: p drops out at this point", "eta")
+    axes = ("--over", "eta=0.1:1:3", "--over", "p=0.1:0.9:3")
+    assert_refused(invoke("plot", "flat", *axes), "--over p=...: p drops out at this point")

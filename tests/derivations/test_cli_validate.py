@@ -186,7 +186,7 @@ def test_an_interrupt_keeps_the_claims_that_were_checked(registry, reports):
     result = invoke("validate")
     assert result.exit_code == ExitCode.INTERRUPTED
     assert "✓ good-claim" in result.stdout
-    assert "1 claim: 1 agrees" in result.stdout
+    assert "1 of 3 claims, interrupted: 1 agrees" in result.stdout
     assert "1 of 3 claims were checked and are summarised above and in the report" in result.stderr
     assert [names for _, names in reports] == [["good-claim"]]
     assert "Traceback" not in result.output
@@ -216,7 +216,7 @@ def test_an_interrupt_does_not_wait_for_the_check_that_it_meets(registry, monkey
     assert is_abandoned()
     release.set()
     assert result.exit_code == ExitCode.INTERRUPTED
-    assert "1 claim: 1 agrees" in result.stdout
+    assert "1 of 2 claims, interrupted: 1 agrees" in result.stdout
     assert "endless-claim" not in result.stdout
 
 

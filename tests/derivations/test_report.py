@@ -183,6 +183,7 @@ def test_the_summary_comes_first_and_has_a_row_for_every_claim(full):
     summary = full[full.index('id="summary"') : full.index("</section>")]
     for name in ("a-limit", "a-figure", "a-rejection", "a-falsehood", "a-crash", "a-wish"):
         assert f'href="#{name}"' in summary
+    assert "it needs &lt;a device&gt;" in summary  # why it was not run stands beside the outcome
 
 
 def test_a_run_that_agrees_and_a_run_that_checked_nothing_say_so(tmp_path):
@@ -270,9 +271,7 @@ def test_a_folder_in_the_place_of_the_file_is_refused_by_name(tmp_path):
 
 def test_a_file_in_the_place_of_the_folder_is_refused_by_name(tmp_path):
     (tmp_path / "taken").write_text("")
-    with pytest.raises(
-        TheoryError, match=r"cannot be written into the folder .*taken: .*; choose another with -o FILE"
-    ):
+    with pytest.raises(TheoryError, match=r"cannot be written into the folder .*taken: [^;]*$"):
         write_report(run_claims([]), tmp_path / "taken" / "report.html")
 
 

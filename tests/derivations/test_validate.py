@@ -133,6 +133,14 @@ def test_an_unknown_claim_is_refused_with_the_nearest():
         select([claim("least-squares", TRUE)], ["least-square"])
 
 
+def test_a_model_in_the_place_of_a_claim_is_told_apart():
+    for name in ("my_model.toml", "least_squares"):
+        with pytest.raises(UnknownClaim, match=f"takes the names of claims, and sgd-theory simulate {name} compares"):
+            select([claim("least-squares", TRUE)], [name])
+    with pytest.raises(UnknownClaim, match=r"no claim 'zzz'; the claims are least-squares"):
+        select([claim("least-squares", TRUE)], ["zzz"])
+
+
 def test_every_claim_of_the_project_has_a_name_of_its_own_and_a_statement():
     claims = all_claims()
     names = [c.name for c in claims]
