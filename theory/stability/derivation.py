@@ -8,7 +8,7 @@ simulation (`numerics.fates`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sympy
@@ -26,7 +26,7 @@ from theory.stability.boundary import boundaries_of
 from theory.stability.characteristic import characteristic_function
 from theory.stability.fixed_point import local_hessian, read_point, require_fixed_point
 from theory.stability.randomness import Randomness, coefficients, nonvanishing_parts, spanning_matrices
-from theory.stability.splitting import Invariant, invariant_subspaces, restriction
+from theory.stability.splitting import Invariant, invariant_subspaces, is_scalar, restriction
 from theory.update import linear_update, refuse_unless_plain, require_statement
 from theory.vectors import symbols
 
@@ -160,7 +160,7 @@ def stability(model: Model, algorithm: SGD, *, point: Mapping[Any, Any]) -> Stab
     step = _one_step(model, algorithm)
     spanning = spanning_matrices(hessian, randomness)
     pieces = invariant_subspaces(spanning, len(model.parameters))
-    blocks = _merged([block for piece in pieces for block in _blocks(piece, hessian, randomness, batch, step, model)])
+    blocks = _merged([_block(piece, hessian, randomness, batch, step, model) for piece in pieces])
     identity = content_hash((model, algorithm, tuple(where.items())))
     rate = tuple(algorithm.learning_rate.free_symbols)
     return Stability(
@@ -202,9 +202,9 @@ def _one_step(model: Model, algorithm: SGD) -> OneStep:
 # ------------------------------------------------------------------------------------------------------------ blocks
 
 
-def _blocks(
+def _block(
     piece: Invariant, hessian: sympy.MatrixBase, randomness: Randomness, batch: Batch, step: OneStep, model: Model
-) -> list[Block]:
+) -> Block:
     """The block of an invariant subspace; one on which every sample is a multiple of the identity is one with copies."""
     curvature = restriction(hessian, piece.basis)
     if not any(nonvanishing_parts(entry, randomness) for entry in curvature):
@@ -213,23 +213,19 @@ def _blocks(
         copies, curvature = piece.basis.cols, curvature[:1, :1]
     else:
         copies = 1
-    return [
-        Block(
-            directions=tuple(_direction(piece.basis[:, j], model.parameters) for j in range(curvature.rows)),
-            vectors=piece.basis,
-            curvature=ImmutableDenseMatrix(curvature.applyfunc(lambda entry: _readable(entry, randomness))),
-            randomness=randomness.of(curvature),
-            batch=batch,
-            step=step,
-            multiplicity=copies,
-            irreducible=piece.irreducible,
-        )
-    ]
+    return Block(
+        directions=tuple(_direction(piece.basis[:, j], model.parameters) for j in range(curvature.rows)),
+        vectors=piece.basis,
+        curvature=ImmutableDenseMatrix(curvature.applyfunc(lambda entry: _readable(entry, randomness))),
+        randomness=randomness.of(curvature),
+        batch=batch,
+        step=step,
+        multiplicity=copies,
+        irreducible=piece.irreducible,
+    )
 
 
 def _is_multiple_of_identity(piece: Invariant, hessian: sympy.MatrixBase, randomness: Randomness) -> bool:
-    from theory.stability.splitting import is_scalar
-
     return all(is_scalar(restriction(matrix, piece.basis)) for matrix in spanning_matrices(hessian, randomness))
 
 
@@ -246,8 +242,6 @@ def _direction(vector: sympy.MatrixBase, parameters: tuple[Any, ...]) -> Expr:
 
 def _merged(blocks: list[Block]) -> tuple[Block, ...]:
     """Blocks of equal curvature as one with a multiplicity, in the order of their first copies."""
-    from dataclasses import replace
-
     found: dict[Any, Block] = {}
     for block in blocks:
         other = found.get(block.curvature)
