@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sympy import Symbol
 
 from numerics.averages import matrix_values
+from numerics.precision import Precision
 from numerics.quadrature import has_quadrature
 from numerics.results import versions
 from numerics.stability.exponent import scalar_exponent
@@ -36,6 +37,20 @@ class Runs:
     seed: int = 0
     target: Target = Target.CPU
     threads: int | None = None
+
+
+def checked_runs(steps: Any, replicas: Any, seed: Any, target: Any, threads: Any) -> Runs:
+    """How matrix blocks are simulated, checked at the door. Raises `InvalidRequest`."""
+    from numerics.solve.replicas import (
+        check_machine,
+        check_randomness,
+    )  # which builds on numerics.solve, whose dispatch comes here
+
+    machine, _ = check_machine(target, Precision.FLOAT64, threads)
+    check_randomness(replicas, seed)
+    if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 2:
+        raise InvalidRequest(f"steps={steps!r}: at least two steps of each run are needed")
+    return Runs(int(steps), int(replicas), int(seed), machine, threads)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import numpy as np
 import xarray as xr
 
 from numerics.stability.exponents import (
-    Runs,
     attributes,
+    checked_runs,
     exponents_on,
     grid_of,
     phase_attributes,
@@ -65,7 +65,7 @@ def phase_diagram(
         raise InvalidRequest(f"{clash[0]} is given both in over and in at; leave it out of at")
     refuse_arrays(at or {})
     grid, _ = grid_of(equations, {**(at or {}), **mesh})
-    found = exponents_on(equations, grid, Runs(steps, replicas, seed, target, threads))
+    found = exponents_on(equations, grid, checked_runs(steps, replicas, seed, target, threads))
     shape = (len(x), len(y))
     modes = {
         name: (("mode", first, second), np.array(values).reshape(-1, *shape), {"units": "1/step", "long_name": name})

@@ -22,7 +22,7 @@ import sympy
 from scipy.optimize import brentq, minimize_scalar
 from sympy import Symbol
 
-from numerics.stability.exponents import ROUNDING, Runs, exponents_on, grid_of, refuse_arrays
+from numerics.stability.exponents import ROUNDING, Runs, checked_runs, exponents_on, grid_of, refuse_arrays
 from numerics.stability.problem import Array, Grid
 from numerics.targets import Target
 from theory import Block, Stability
@@ -114,6 +114,9 @@ def thresholds(
     at : a number for every other symbol.
     steps, replicas, seed, target, threads : of the runs that give the exponents of matrix blocks; the same draws serve every value.
 
+    Where the exponent has no closed form and its characteristic function is itself an integral, scans of many points draw at random:
+    roots are then known to the width of the undecided stretch around them; `solve` at single values is sharper.
+
     Raises `UnknownValue` for a symbol that the problem does not have, `MissingValue`, and `InvalidRequest` for an empty range or where
     every mode is neutral.
 
@@ -133,7 +136,7 @@ def thresholds(
         raise InvalidRequest(
             f"of={symbol}: a batch size takes whole numbers only; compare them with solve(..., at={{{symbol}: [1, 2, 4, 8]}})"
         )
-    runs = Runs(steps, replicas, seed, target, threads)
+    runs = checked_runs(steps, replicas, seed, target, threads)
     modes = [block for block in equations.blocks if not block.is_silent]
     if not modes:
         raise InvalidRequest(
@@ -279,7 +282,12 @@ def _interpolated(evaluate: Evaluation, left: float, right: float) -> float:
     """A root of noisy values, linear between the points where they change sign: finer than the noise it would mean nothing."""
     nodes = np.linspace(left, right, REFINED)
     values = evaluate(nodes)[0]
-    change = int(np.flatnonzero((values[:-1] > 0) != (values[1:] > 0))[0])
+    changes = np.flatnonzero((values[:-1] > 0) != (values[1:] > 0))
+    if (
+        not changes.size
+    ):  # a better road is open to so few points, and the change of sign was noise: the root is next to an end
+        return left if abs(values[0]) < abs(values[-1]) else right
+    change = int(changes[0])
     low, high = values[change], values[change + 1]
     share = low / (low - high) if np.isfinite(low) and np.isfinite(high) else 0.5
     return float(nodes[change] + share * (nodes[change + 1] - nodes[change]))

@@ -304,3 +304,22 @@ def test_a_bound_symbol_is_not_replaced():
     assert exponent_of.subs(x, 3) == exponent_of
     assert exponent_of.xreplace({x: sympy.Integer(3)}) == exponent_of
     assert exponent_of.subs(eta, 2) != exponent_of
+
+
+def test_a_change_of_sign_that_was_noise_is_no_crash():
+    """The scan draws at random, so few points enumerate exactly: they may all have one sign."""
+    data = [round(1 + 1.5 * float(np.sin(7.3 * k)), 3) for k in range(45)]
+    result = one(x, {x: Empirical(data)}, SGD(eta, batch_size=4, weight_decay=gamma))
+    found = thresholds(result, of=gamma, between=(1.03, 1.26), at={eta: 1.0}, seed=601).all_modes
+    assert found.undecided
+
+
+@pytest.mark.parametrize(
+    "options", [{"seed": 2**70}, {"seed": "a"}, {"seed": -1}, {"steps": 1}, {"replicas": 0}, {"target": "tpu"}]
+)
+def test_impossible_options_of_runs_are_refused(options):
+    result = one(x, {x: Normal()}, SGD(eta, weight_decay=gamma))
+    with pytest.raises(InvalidRequest):
+        thresholds(result, of=eta, between=(0.1, 3), at={gamma: 0.1}, **options)
+    with pytest.raises(InvalidRequest):
+        phase_diagram(result, over={eta: [0.1, 0.2], gamma: [0.1, 0.2]}, **options)
