@@ -19,8 +19,9 @@ RATE, CORRELATION = 0.05, 0.2
 
 def rows(plan: Plan) -> Iterator[Row]:
     """The net with a correlated Gaussian pair of input and label: two normals for each step of each replica."""
-    replicas, steps = plan.pick(1000, 1000, 16), plan.pick(5000, 1000, 20)
-    few = max(steps // 10, 5)
+    # even the smallest plan takes steps enough to stand out of what a call costs before its first one
+    replicas, steps = plan.pick(1000, 1000, 256), plan.pick(5000, 1000, 40_000)
+    few = plan.pick(500, 100, 20)
     found = interleaved(
         {
             "ours": per_step(lambda count: ours(count, replicas), steps, replicas),
