@@ -26,12 +26,14 @@ SUBSET = (Sampling.WITHOUT_REPLACEMENT, Sampling.RESHUFFLED)
 class Batch:
     """How batches are drawn: `size`, `mode`, and `data_count` where there is a fixed data set.
 
+    Of Bernoulli sampling, `size` is the mean number of samples, by which their sum is divided.
+
     Every block of a random permutation is a uniform subset, so that averages over one step are the same for `reshuffled` and
     `without_replacement`.
     """
 
     size: Expr
-    mode: Sampling
+    mode: Sampling | Bernoulli
     data_count: int | None
 
     @property
@@ -48,14 +50,17 @@ def batch_of(model: Model, algorithm: SGD) -> Batch:
     """The batches of an algorithm. Raises `SamplingNotCovered` and `AlgorithmNotCovered` for what stability lacks."""
     refuse_drawn_data_set(model, algorithm, "stability")
     mode = algorithm.sampling_for(model.data_count)
-    if isinstance(mode, (Bernoulli, Persistent)):
+    if isinstance(mode, Persistent):
         raise SamplingNotCovered(
-            f"stability covers batches of a fixed size, not sampling={mode}; simulate it directly with numerics.fates"
+            f"stability covers batches of different steps that are independent or of one epoch, not sampling={mode}, whose samples "
+            f"stay for many steps; simulate it directly with numerics.fates"
         )
     if mode not in FRESH and len(model.data) > 1:
         raise SamplingNotCovered(
             f"sampling={mode} is covered for one Empirical data set; this model has further random symbols besides it"
         )
+    if isinstance(mode, Bernoulli) and model.data_count is not None:
+        return Batch(mode.fraction * model.data_count, mode, model.data_count)
     if mode not in FRESH and not algorithm.batch_size.is_number:
         raise AlgorithmNotCovered(f"sampling={mode} needs a number for batch_size={algorithm.batch_size}")
     return Batch(algorithm.batch_size, mode, model.data_count)

@@ -30,6 +30,8 @@ class ExponentKind(StrEnum):
     """A finite sum, or logarithmic potentials of the law."""
     QUADRATURE = "quadrature"
     """A convergent integral, evaluated to a stated accuracy."""
+    OPERATOR = "operator"
+    """The spectral radius of an operator: a lifted matrix, or a transfer operator refined until two resolutions agree."""
     MONTE_CARLO = "Monte Carlo"
     """Averages over random draws, with a standard error."""
 
@@ -48,6 +50,14 @@ class OneStep:
     beta: Expr = S.Zero
     shift: Expr = S.Zero
     has_velocity: bool = False
+
+    @property
+    def affine(self) -> tuple[ImmutableDenseMatrix, ImmutableDenseMatrix]:
+        """C and D of the step A = C (x) 1 + D (x) H, with H the mean curvature of the batch; the state is (theta, velocity)."""
+        if not self.has_velocity:
+            return ImmutableDenseMatrix([[self.carry]]), ImmutableDenseMatrix([[self.weight]])
+        fixed = ImmutableDenseMatrix([[self.carry, self.drag], [self.pull, self.beta]])
+        return fixed, ImmutableDenseMatrix([[self.weight, self.weight * self.shift], [1, self.shift]])
 
 
 @dataclass(frozen=True, eq=False)
