@@ -31,7 +31,6 @@ from theory import (
     UnsupportedExpectation,
     ValuesError,
     Vector,
-    bernoulli,
     dot,
     fixed_points,
     persistent,
@@ -364,11 +363,10 @@ def test_what_cannot_be_answered_is_refused_by_name(error, match, call):
         call()
 
 
-def test_sampling_modes_without_a_formula_are_refused():
+def test_persistent_samples_make_steps_dependent_and_are_refused():
     model = Model((u * x - y) ** 2 / 2, [u], {(x, y): Empirical([1, 2], [2, 4])})
-    for mode in (bernoulli(0.5), persistent(0.5, 3)):
-        with pytest.raises(SamplingNotCovered, match=type(mode).__name__.lower()):
-            stability(model, SGD(eta, sampling=mode), point={u: 2})
+    with pytest.raises(SamplingNotCovered, match="persistent"):
+        stability(model, SGD(eta, sampling=persistent(0.5, 3)), point={u: 2})
 
 
 def test_vector_models_are_told_to_expand():

@@ -12,6 +12,7 @@ import sympy
 from sympy import Expr, ImmutableDenseMatrix, S, Symbol
 
 from theory.model import Model
+from theory.stability.outcome_functions import independent_functions
 
 ENUMERATED = 256
 """Joint outcomes of the finite laws up to which they are taken one by one; beyond, their symbols stay symbols."""
@@ -101,6 +102,10 @@ def coefficients(expression: Expr, symbols: Sequence[Symbol]) -> dict[Expr, Expr
     >>> coefficients(a*x*y + 2*x*y - x, [x, y])
     {x*y: a + 2, x: -1}
     """
+    free = expression.free_symbols
+    symbols = [
+        symbol for symbol in symbols if symbol in free
+    ]  # each further generator would make the polynomial dearer
     if not symbols:
         return {S.One: expression} if expression != 0 else {}
     try:
@@ -137,7 +142,9 @@ def spanning_matrices(matrix: sympy.MatrixBase, randomness: Randomness) -> list[
     """
     present = randomness.of(matrix)
     if present.outcome_count > ENUMERATED:
-        return list(dict.fromkeys(matrix_terms(matrix, present.symbols).values()))
+        terms = matrix_terms(matrix, present.symbols)
+        combinations, _ = _independent(list(terms), present)
+        return list(dict.fromkeys(_combined(combination, terms, matrix.shape) for combination in combinations))
     continuous = [symbol for names, _ in present.continuous for symbol in names]
     found: dict[ImmutableDenseMatrix, None] = {}
     for values, _ in present.outcomes():
@@ -149,8 +156,10 @@ def nonvanishing_parts(expression: Expr, randomness: Randomness) -> list[Expr]:
     """What is left of an expression that should vanish for every sample; empty if it does, without repetition."""
     present = randomness.of(expression)
     if present.outcome_count > ENUMERATED:
-        parts = _nonzero(coefficients(expression, present.symbols))
-        if not parts or present.continuous:
+        terms = coefficients(expression, present.symbols)
+        combinations, independent = _independent(list(terms), present)
+        parts = _nonzero({index: _sum(c, terms) for index, c in enumerate(combinations)})
+        if not parts or present.continuous or independent:
             return parts
     continuous = [symbol for names, _ in present.continuous for symbol in names]
     found: dict[Expr, None] = {}
@@ -163,7 +172,25 @@ def nonvanishing_parts(expression: Expr, randomness: Randomness) -> list[Expr]:
     return list(found)
 
 
-def _nonzero(parts: Mapping[Expr, Expr]) -> list[Expr]:
+def _independent(functions: list[Expr], present: Randomness) -> tuple[list[dict[Expr, sympy.Rational]], bool]:
+    """Combinations of the coefficients of the functions that all vanish if their sum does at every outcome, where that is known."""
+    ((names, law),) = present.groups if len(present.groups) == 1 else (((), None),)
+    if hasattr(law, "arrays"):
+        return independent_functions(functions, names, law)
+    return [{function: S.One} for function in functions], False
+
+
+def _combined(
+    combination: Mapping[Expr, Expr], terms: Mapping[Expr, ImmutableDenseMatrix], shape: tuple[int, int]
+) -> ImmutableDenseMatrix:
+    return ImmutableDenseMatrix(sum((weight * terms[f] for f, weight in combination.items()), sympy.zeros(*shape)))
+
+
+def _sum(combination: Mapping[Expr, Expr], terms: Mapping[Expr, Expr]) -> Expr:
+    return sympy.Add(*(weight * terms[f] for f, weight in combination.items()))
+
+
+def _nonzero(parts: Mapping[Any, Expr]) -> list[Expr]:
     return [part for part in parts.values() if not vanishes(part)]
 
 

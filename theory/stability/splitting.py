@@ -17,10 +17,13 @@ from sympy import Expr, ImmutableDenseMatrix, Matrix
 from sympy.polys.matrices import DomainMatrix
 
 from theory.laws.parameters import rationalized
+from theory.stability.irreducibility import is_irreducible
 from theory.stability.randomness import vanishes
 
 GENERIC = ((2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37), (3, 7, 1, 9, 4, 8, 5, 2, 6, 10, 13, 11))
 """Two choices of fixed small integers that make a generic element of a commutant; both must give the same dimensions."""
+LARGEST_COMMUTANT = 16
+"""The largest dimension whose commutant is solved for."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,20 @@ def invariant_subspaces(matrices: Sequence[sympy.MatrixBase], size: int) -> list
 
 def restriction(matrix: sympy.MatrixBase, basis: sympy.MatrixBase) -> Matrix:
     """The matrix of the restriction to an invariant subspace, in a basis of orthogonal columns."""
-    image = basis.T * matrix * basis
+    if (coordinates := _coordinates(basis)) is not None:
+        return Matrix(matrix.extract(coordinates, coordinates))
+    image = basis.T * (matrix * basis)
     norms = [(basis[:, j].T * basis[:, j])[0] for j in range(basis.cols)]
     return Matrix(basis.cols, basis.cols, lambda i, j: _tidy(image[i, j] / norms[i]))
+
+
+def _coordinates(basis: sympy.MatrixBase) -> list[int] | None:
+    """The coordinates that a basis of unit vectors selects; None for any other basis."""
+    entries = basis.todok()
+    if len(entries) != basis.cols or any(entry != 1 for entry in entries.values()):
+        return None
+    rows = {column: row for row, column in entries}
+    return [rows[column] for column in range(basis.cols)] if len(rows) == basis.cols else None
 
 
 def is_scalar(matrix: sympy.MatrixBase) -> bool:
@@ -79,8 +93,8 @@ def _components(count: int, coupled: Callable[[int, int], bool]) -> list[list[in
 
 
 def _split(matrices: Sequence[sympy.MatrixBase], size: int) -> list[Invariant]:
-    if size == 1:
-        return [Invariant(ImmutableDenseMatrix([[1]]))]
+    if size == 1 or is_irreducible(matrices, size):
+        return [Invariant(ImmutableDenseMatrix(sympy.eye(size)))]
     spaces: list[Matrix] = [Matrix(sympy.eye(size))]
     known = 0
     while known < len(spaces):  # a piece that a matrix did not preserve may fall apart later into pieces that it does
@@ -90,14 +104,16 @@ def _split(matrices: Sequence[sympy.MatrixBase], size: int) -> list[Invariant]:
     groups = _components(
         len(spaces), lambda i, j: any(not _is_zero(spaces[i].T * matrix * spaces[j]) for matrix in matrices)
     )
-    if len(groups) == 1 and len(spaces) > 1:
+    if len(groups) == 1:
+        if len(spaces) == 1 and all(map(is_scalar, matrices)):
+            return [Invariant(ImmutableDenseMatrix(sympy.eye(size)))]
         return _split_by_commutant(matrices, size)
     found: list[Invariant] = []
     for group in groups:
         basis = Matrix.hstack(*(spaces[index] for index in group))
         restrictions = [restriction(matrix, basis) for matrix in matrices]
-        if len(group) == 1:
-            found.append(Invariant(ImmutableDenseMatrix(basis), all(map(is_scalar, restrictions))))
+        if len(group) == 1 and all(map(is_scalar, restrictions)):
+            found.append(Invariant(ImmutableDenseMatrix(basis)))
         else:
             pieces = _split_by_commutant(restrictions, basis.cols, weights=_norms(basis))
             found += [Invariant(ImmutableDenseMatrix(basis * piece.basis), piece.irreducible) for piece in pieces]
@@ -120,6 +136,8 @@ def _split_by_commutant(
 ) -> list[Invariant]:
     """The eigenspaces of a generic matrix that commutes with all and is self-adjoint for the given squared norms."""
     metric = sympy.diag(*(weights or [1] * size))
+    if size > LARGEST_COMMUTANT:
+        return [Invariant(ImmutableDenseMatrix(sympy.eye(size)), irreducible=False)]
     commutant = _commutant(matrices, metric)
     whole = [Invariant(ImmutableDenseMatrix(sympy.eye(size)))]
     if len(commutant) == 1:
@@ -191,7 +209,7 @@ def _nullspace(matrix: sympy.MatrixBase) -> list[list[Expr]]:
     """A basis of the kernel of a matrix over the field of its entries."""
     domain = DomainMatrix.from_Matrix(Matrix(matrix), extension=True).to_field()
     kernel = domain.nullspace().to_Matrix()
-    return [[_cleared(kernel.row(index))[j] for j in range(kernel.cols)] for index in range(kernel.rows)]
+    return [_cleared(kernel.row(index)) for index in range(kernel.rows)]
 
 
 def _cleared(row: sympy.MatrixBase) -> list[Expr]:
