@@ -6,7 +6,7 @@ leave, in which direction. Where they end after that it does not say. So that is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -35,15 +35,24 @@ Range = tuple[float, float, int]
 # ---------------------------------------------------------------------------------------------------------- predictions
 
 
-def exponents(file: ModelFile, equations: Stability, at: Mapping[str, Any], **options: Any) -> xr.Dataset:
-    """Return the exponent of every mode and the phase; of `at`, the equations get what they hold.
+def exponents(
+    file: ModelFile, equations: Stability, at: Mapping[str, Any], *, orders: Sequence[float] = (), **options: Any
+) -> xr.Dataset:
+    """Return the exponent of every mode and the phase, and moment exponents of the orders asked for.
 
-    `options` are those of `solve`: how the exponents of blocks are found that only simulation gives.
+    Of `at`, the equations get what they hold. `options` are those of `solve`: how the exponents of blocks are found that only
+    simulation gives.
     """
-    from numerics import solve
+    from numerics import moment_exponents, solve
 
     with numbers_of(file, at):
-        return solve(equations, at=_numbers(equations, at), **options)
+        found = solve(equations, at=_numbers(equations, at), **options)
+        if not orders:
+            return found
+        machine = {name: value for name, value in options.items() if name in ("seed", "replicas", "target", "threads")}
+        given = {name: value for name, value in machine.items() if value is not None}
+        moments = moment_exponents(equations, orders=tuple(orders), at=_numbers(equations, at), **given)
+        return found.merge(moments[["moment_exponent", "moment_exponent_error", "moment_kind"]])
 
 
 def phase_names(phase: xr.DataArray) -> list[str]:
@@ -59,9 +68,10 @@ def phase_names(phase: xr.DataArray) -> list[str]:
 
 
 def stable_rates(
-    file: ModelFile, equations: Stability, at: Mapping[str, Any], over: Mapping[str, Range]
+    file: ModelFile, equations: Stability, at: Mapping[str, Any], over: Mapping[str, Range], *, order: float = 0
 ) -> tuple[str, tuple[float, float], Any] | None:
-    """The learning rates at which the modes are stable: the symbol, the range looked at, the sets of intervals.
+    """The learning rates at which the modes are stable, in probability or for a moment of an order above 0: the symbol, the range looked
+    at, the sets of intervals.
 
     None where the learning rate is no symbol, or is not one of the equations.
     """
@@ -75,7 +85,7 @@ def stable_rates(
     others = {name: value for name, value in _numbers(equations, at).items() if name != str(rate)}
     between = (low, high) if low > 0 else (min(SWEEP[0], high / 2), high)
     with numbers_of(file, {**at, str(rate): high}):
-        return str(rate), between, thresholds(equations, of=rate, between=between, at=others)
+        return str(rate), between, thresholds(equations, of=rate, between=between, order=order, at=others)
 
 
 def is_silent(equations: Stability) -> bool:
@@ -101,8 +111,15 @@ def axes_of(
     return axes
 
 
-def diagram(file: ModelFile, equations: Stability, at: Mapping[str, Any], over: Mapping[str, Range]) -> xr.Dataset:
-    """Return the phase at every point of a grid over two symbols, as `numerics.phase_diagram` does.
+def diagram(
+    file: ModelFile,
+    equations: Stability,
+    at: Mapping[str, Any],
+    over: Mapping[str, Range],
+    *,
+    orders: Sequence[float] = (),
+) -> xr.Dataset:
+    """Return the phase at every point of a grid over two symbols, and moment exponents, as `numerics.phase_diagram` does.
 
     Raises `InvalidRequest` for a symbol of the model on which nothing at this point depends.
     """
@@ -122,7 +139,7 @@ def diagram(file: ModelFile, equations: Stability, at: Mapping[str, Any], over: 
     grids = {symbols[name]: np.linspace(low, high, count) for name, (low, high, count) in axes.items()}
     others = {name: value for name, value in _numbers(equations, at).items() if name not in axes}
     with numbers_of(file, {**at, **axes}):
-        return phase_diagram(equations, over=grids, at=others)
+        return phase_diagram(equations, over=grids, at=others, orders=tuple(orders))
 
 
 def _numbers(equations: Stability, at: Mapping[str, Any]) -> dict[str, Any]:

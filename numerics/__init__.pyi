@@ -29,6 +29,22 @@ from numerics.solve.methods import (
     SmallNoise as SmallNoise,
     Stiff as Stiff,
 )
+from numerics.stability.certificates import certificates as certificates
+from numerics.stability.chernoff import ChernoffBound as ChernoffBound, chernoff_bound as chernoff_bound
+from numerics.stability.evidence import Certificate as Certificate, Rigour as Rigour
+from numerics.stability.hill import hill_estimate as hill_estimate
+from numerics.stability.mean_square import (
+    MeanSquareThreshold as MeanSquareThreshold,
+    mean_square_threshold as mean_square_threshold,
+)
+from numerics.stability.moment_exponents import log_variance as log_variance, moment_exponents as moment_exponents
 from numerics.stability.phase_diagram import phase_diagram as phase_diagram
+from numerics.stability.tail_index import (
+    Tail as Tail,
+    TailIndex as TailIndex,
+    TailIndices as TailIndices,
+    tail_index as tail_index,
+)
 from numerics.stability.thresholds import StableSet as StableSet, Thresholds as Thresholds, thresholds as thresholds
+from numerics.stability.transverse import transverse_exponents as transverse_exponents
 from numerics.targets import Resources as Resources, Target as Target, TargetUnavailable as TargetUnavailable

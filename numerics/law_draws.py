@@ -1,4 +1,8 @@
-"""Draws from a law outside kernels: the random part of a start, keyed by seed, stream and replica."""
+"""Draws from a law outside kernels, keyed by seed, stream and replica.
+
+A law is drawn by its expression of standard draws; a density without a quantile function by a table of its inverse distribution function,
+a sampler by its function.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,10 @@ import sympy
 from numpy.typing import NDArray
 from sympy import Expr
 
+from numerics.densities import inverse_distribution
 from numerics.random import Purpose
 from theory.errors import MissingValue, ValuesError
+from theory.laws.density import Density
 from theory.laws.draw import (
     Choice,
     Draw,
@@ -22,6 +28,8 @@ from theory.laws.draw import (
     StandardUniform,
 )
 from theory.laws.law import Law
+from theory.laws.mixture import Mixture
+from theory.laws.sampler import Sampler as UserSampler
 
 Array = NDArray[np.float64]
 Sampler = Callable[[int, np.random.Generator], Array]
@@ -57,6 +65,13 @@ def _sampler(law: Law) -> Sampler:
     if hasattr(law, "arrays"):
         values = np.asarray(law.arrays[0], dtype=float)
         return lambda count, generator: values[generator.integers(0, len(values), count)]
+    if isinstance(law, UserSampler):
+        return lambda count, generator: _checked(law, law.function(generator, count), count)
+    if isinstance(law, Density) and law.quantile is None:
+        inverse = inverse_distribution(law)
+        return lambda count, generator: inverse(1.0 - generator.random(count))
+    if isinstance(law, Mixture):
+        return _sampler_of_mixture(law)
     return _sampler_of_draw(law.draw("start"))
 
 
@@ -83,6 +98,38 @@ def _sampler_of_draw(draw: Draw) -> Sampler:
         return np.broadcast_to(np.asarray(function(*columns), dtype=float), (count,)).copy()
 
     return transformed
+
+
+def _sampler_of_mixture(law: Mixture) -> Sampler:
+    pairs = [(_sampler(part), float(weight)) for part, weight in law._flat]
+    weights = np.array([weight for _, weight in pairs])
+
+    def drawn(count: int, generator: np.random.Generator) -> Array:
+        index = generator.choice(len(pairs), size=count, p=weights / weights.sum())
+        return np.stack([part(count, generator) for part, _ in pairs])[index, np.arange(count)]
+
+    return drawn
+
+
+def _checked(law: UserSampler, values: Any, count: int) -> Array:
+    """What a user's function returned, as an array of so many real, finite numbers on the support.
+
+    Raises `ValuesError` naming the law and what is wrong.
+    """
+    array = np.asarray(values)
+    if array.shape != (count,):
+        raise ValuesError(f"{law}: the function returned an array of shape {array.shape}, expected ({count},)")
+    if array.dtype.kind not in "fiu":
+        raise ValuesError(f"{law}: the function returned numbers of type {array.dtype}, expected real ones")
+    numbers: Array = array.astype(float)
+    if not np.all(np.isfinite(numbers)):
+        raise ValuesError(f"{law}: the function returned {numbers[~np.isfinite(numbers)][0]}, expected finite numbers")
+    low, high = float(law.support.inf), float(law.support.sup)
+    if numbers.min(initial=low) < low or numbers.max(initial=high) > high:
+        raise ValuesError(
+            f"{law}: the function returned numbers between {numbers.min():g} and {numbers.max():g}, outside its support {law.support}"
+        )
+    return numbers
 
 
 def _standard_draws(standard: Any, count: int, generator: np.random.Generator) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -15,6 +16,7 @@ from theory import Clock
 _PACKAGES = ("sgd-theory", "sympy", "numpy", "scipy", "numba", "xarray")
 
 
+@functools.cache
 def versions() -> str:
     """The versions of this project and of what it computes with, as `name version` pairs."""
     found = []

@@ -43,6 +43,7 @@ from theory.errors import (
     ModelError as ModelError,
     MomentDiverges as MomentDiverges,
     MomentDoesNotExist as MomentDoesNotExist,
+    NeutralDirection as NeutralDirection,
     NonGaussianData as NonGaussianData,
     NonPolynomialUpdate as NonPolynomialUpdate,
     NotClosed as NotClosed,
@@ -53,6 +54,7 @@ from theory.errors import (
     StartUnderdetermined as StartUnderdetermined,
     SupercriticalStep as SupercriticalStep,
     TheoryError as TheoryError,
+    UnequalBatches as UnequalBatches,
     UnknownSymbol as UnknownSymbol,
     UnknownValue as UnknownValue,
     UnsupportedExpectation as UnsupportedExpectation,
@@ -66,6 +68,7 @@ from theory.expectation import (
 from theory.fields import FieldGradient as FieldGradient, FieldValue as FieldValue, GaussianField as GaussianField
 from theory.laws import (
     Cauchy as Cauchy,
+    Density as Density,
     Discrete as Discrete,
     Empirical as Empirical,
     Exponential as Exponential,
@@ -73,6 +76,7 @@ from theory.laws import (
     Mixture as Mixture,
     Normal as Normal,
     Rademacher as Rademacher,
+    Sampler as Sampler,
     StudentT as StudentT,
     Uniform as Uniform,
 )
@@ -106,6 +110,13 @@ from theory.stability import (
 from theory.stability.fixed_point import (
     NotDifferentiable as NotDifferentiable,
     NotNoiseFreeFixedPoint as NotNoiseFreeFixedPoint,
+)
+from theory.stability.invariant_sets import (
+    InvariantSet as InvariantSet,
+    Symmetry as Symmetry,
+    invariant_sets as invariant_sets,
+    transverse_map as transverse_map,
+    transverse_stability as transverse_stability,
 )
 from theory.update import random_map as random_map
 from theory.vectors import (

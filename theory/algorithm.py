@@ -13,7 +13,7 @@ from typing import Any
 import sympy
 from sympy import Expr, S
 
-from theory.errors import InvalidAlgorithm, NotReal
+from theory.errors import InvalidAlgorithm, NotReal, UnequalBatches
 from theory.identity import Identified
 
 
@@ -296,11 +296,12 @@ class SGD(_Choice):
             _require(self.batch_size <= count, f"a batch of {self.batch_size} is larger than the data set of {count}")
         if mode in (Sampling.RESHUFFLED, Sampling.CYCLIC):
             remainder = sympy.Mod(count, self.batch_size)
-            _require(
-                not remainder.is_number or remainder == 0,
-                f"sampling={mode} cuts the data into equal batches, yet {count} samples are no multiple of "
-                f"batch_size={self.batch_size}",
-            )
+            if remainder.is_number and remainder != 0:
+                raise UnequalBatches(
+                    f"sampling={mode} cuts the data into equal batches, yet {count} samples are no multiple of "
+                    f"batch_size={self.batch_size}; choose a batch size that divides {count}",
+                    mode,
+                )
         return mode
 
     def conventions(self) -> tuple[str, ...]:

@@ -119,7 +119,21 @@ class NotStationary(DerivationError, ArithmeticError):
 
 
 class SamplingNotCovered(DerivationError, ValueError):
-    """The theory asked for does not cover this way of drawing batches."""
+    """The theory asked for does not cover this way of drawing batches.
+
+    Attribute: `mode`, the way of drawing, None where it is not known.
+    """
+
+    def __init__(self, message: str, mode: Any = None) -> None:
+        self.mode = mode
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.mode)
+
+
+class UnequalBatches(SamplingNotCovered, InvalidAlgorithm):
+    """Epochs are cut into batches of one size, which must divide the number of samples."""
 
 
 class AlgorithmNotCovered(DerivationError, ValueError):
@@ -154,6 +168,24 @@ class DataNormInGradient(DerivationError, ValueError):
 
 class NonGaussianData(DerivationError, ValueError):
     """A vector-valued datum whose entries are not standard Gaussian, where the derivation needs them to be."""
+
+
+# -------------------------------------------------------------------------------------------------------- warnings
+
+
+class NeutralDirection(UserWarning):
+    """No sample curves the loss along some directions, to first order in the step: linear theory does not decide them.
+
+    Attributes: `vectors`, the directions as combinations of the parameters; `exponent`, log|1 - learning rate * weight decay|, which is
+    0 without decay, None with momentum (whose two exponents are those of the decay alone).
+    """
+
+    def __init__(self, vectors: Iterable[Any], exponent: Any, message: str) -> None:
+        self.vectors, self.exponent = tuple(vectors), exponent
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.vectors, self.exponent, str(self))
 
 
 # ----------------------------------------------------------------------- values given for symbols do not fit the model

@@ -163,7 +163,7 @@ def random_map(model: Model, algorithm: SGD) -> RandomMap:
     refuse_drawn_data_set(model, algorithm, "random_map")
     mode = algorithm.sampling_for(model.data_count)
     if mode not in (Sampling.ONLINE, Sampling.WITH_REPLACEMENT):
-        raise SamplingNotCovered(f"random_map needs batches of independent draws, not sampling={mode}")
+        raise SamplingNotCovered(f"random_map needs batches of independent draws, not sampling={mode}", mode)
     if not algorithm.batch_size.is_Integer:
         raise AlgorithmNotCovered(
             f"random_map lists the draws of a batch one by one; batch_size={algorithm.batch_size} must be a number"

@@ -17,6 +17,8 @@ GROUPS = {
     "chain": "the exact chain of inner products, alone and against direct SGD",
     "elementary": "tanh, erf and exp of arrays, against libm",
     "solvers": "ensembles of differential equations, Lyapunov exponents, against SciPy, NumPy and C",
+    "stability": "worked examples from the loss to the exponents, and how the QR iteration grows",
+    "diagrams": "phase diagrams, alone and against NumPy",
     "compilation": "a large kernel: to the CPU, to PTX, from the cache",
     "cost": "how times grow with dimension, units, replicas and steps",
     "memory": "how memory grows with them",

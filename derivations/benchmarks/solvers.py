@@ -119,7 +119,7 @@ def random_map() -> RandomMap:
 
 def _exponents(plan: Plan) -> Iterator[Row]:
     equations, replicas = random_map(), plan.pick(1024, 1024, 64)
-    steps, few = plan.pick(4000, 1000, 3000), plan.pick(20, 5, 5)
+    steps, few = plan.pick(8000, 4000, 30_000), plan.pick(20, 5, 5)
     tasks: dict[str, Task] = {
         "ours": per_step(lambda count: exponents(equations, count + 1, replicas), steps, replicas),
         "NumPy": timed(lambda: exponents_in_numpy(few, replicas), few * replicas),
@@ -127,7 +127,7 @@ def _exponents(plan: Plan) -> Iterator[Row]:
     absent: NotRun | None = None
     try:
         for name, library in c_code.variants("lyapunov").items():
-            tasks[name] = timed(exponents_in_c(library, few * 10, replicas), few * 10 * replicas)
+            tasks[name] = timed(exponents_in_c(library, few * 100, replicas), few * 100 * replicas)
     except NotRun as reason:
         absent = reason
     found = interleaved(tasks, plan.repeats)

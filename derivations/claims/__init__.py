@@ -6,7 +6,16 @@ from importlib import import_module
 
 from derivations.claims.claim import Claim
 
-_MODULES = ("language", "kernels", "moments", "stability", "scaling")
+_MODULES = (
+    "language",
+    "kernels",
+    "moments",
+    "stability",
+    "moment_exponents",
+    "matrix_blocks",
+    "real_data_stability",
+    "scaling",
+)
 
 
 def all_claims() -> list[Claim]:

@@ -38,6 +38,14 @@ Over = Annotated[
         "--over", metavar="NAME=LOW:HIGH:POINTS", help="An axis of the phase diagram, as in eta=0.05:2:60; give two."
     ),
 ]
+Orders = Annotated[
+    list[float] | None,
+    typer.Option(
+        "--order",
+        metavar="P",
+        help="Of stability, also the moment exponent L(P): E|theta|^P grows as exp(L t). May be repeated.",
+    ),
+]
 Until = Annotated[float | None, typer.Option("--until", help="Last time, in units of the clock of the equations.")]
 Replicas = Annotated[int | None, typer.Option("--replicas", help="Independent runs; by default as the file says.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of all randomness.")]

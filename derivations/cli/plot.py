@@ -14,6 +14,7 @@ from derivations.cli.options import (
     Debug,
     MethodName,
     ModelName,
+    Orders,
     Output,
     Over,
     PrecisionName,
@@ -49,6 +50,7 @@ def plot_command(
     start: Start = None,
     until: Until = None,
     over: Over = None,
+    order: Orders = None,
     fates: Annotated[
         bool, typer.Option("--fates", help="Run SGD at points of the phase diagram and draw the fates over it.")
     ] = False,
@@ -79,11 +81,11 @@ def plot_command(
             refuse_chain(way)
             _refuse_without_fates(fates, until=until, replicas=replicas, start=start)
             runs = {"steps": until, "replicas": replicas, **options} if fates else None
-            figure, summary, agrees = interruptible(lambda: _phase_diagram(request, runs))
+            figure, summary, agrees = interruptible(lambda: _phase_diagram(request, order or [], runs))
         else:
-            if fates or over:
+            if fates or over or order:
                 raise InvalidRequest(
-                    "--fates and --over belong to phase diagrams; MODEL's theory is "
+                    "--fates, --over and --order belong to phase diagrams; MODEL's theory is "
                     f"{request.theory or 'none'}, so give --theory stability or leave them out"
                 )
             figure, summary, agrees = interruptible(
@@ -121,14 +123,16 @@ def _over_time(
     return plot_agreement(agreement), {"verdict": agreement.verdict, "summary": text}, agreement.agrees
 
 
-def _phase_diagram(request: Request, runs: dict[str, Any] | None) -> tuple[Figure, dict[str, Any], bool]:
+def _phase_diagram(
+    request: Request, orders: Sequence[float], runs: dict[str, Any] | None
+) -> tuple[Figure, dict[str, Any], bool]:
     """The diagram; with `runs` the fates over it, and at how many of their points they agree with the phase."""
     from derivations import phases
     from numerics.figures import plot_phase_diagram
 
     file = request.file
     equations: Any = request.equations
-    diagram = phases.diagram(file, equations, request.at, request.over)
+    diagram = phases.diagram(file, equations, request.at, request.over, orders=orders)
     names = phases.phase_names(diagram["phase"])
     shares = {name: names.count(name) / len(names) for name in sorted(set(names))}
     summary: dict[str, Any] = {"phases": shares}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +16,7 @@ from derivations.cli.options import (
     Fluctuations,
     MethodName,
     ModelName,
+    Orders,
     Output,
     Over,
     PrecisionName,
@@ -49,6 +50,7 @@ def solve_command(
     fluctuations: Fluctuations = False,
     until: Until = None,
     over: Over = None,
+    order: Orders = None,
     method: MethodName = None,
     replicas: Replicas = None,
     seed: Seed = 0,
@@ -59,7 +61,7 @@ def solve_command(
     json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Print what theory predicts for MODEL in numbers; for stability, the exponents, the phase and the thresholds.
+    """Print what theory predicts for MODEL in numbers; for stability, exponents, phase, thresholds (--order 2: in mean square).
 
     -o writes every time as a table (.csv), as data (.json), or as a labelled dataset (.nc, netCDF).
     """
@@ -78,12 +80,9 @@ def solve_command(
         if request.is_stability:
             _refuse_for_stability(method=method, until=until, start=start)
             options = {"seed": seed, "replicas": replicas, **machine}
-            found = interruptible(lambda: _stability(request, options))
+            found = interruptible(lambda: _stability(request, order or [], options))
         else:
-            if over:
-                raise InvalidRequest(
-                    "--over has no meaning for equations in time; it is the range of thresholds and diagrams"
-                )
+            _refuse_over_time(over=over, order=order)
             options = {"method": way, "seed": seed, "replicas": replicas, **machine}
             found = interruptible(lambda: _over_time(request, until, options))
     _deliver(found, output, json)
@@ -123,6 +122,14 @@ def _refuse_for_stability(**given: Any) -> None:
             )
 
 
+def _refuse_over_time(**given: Any) -> None:
+    for name, value in given.items():
+        if value:
+            raise InvalidRequest(
+                f"--{name} has no meaning for equations in time; it belongs to exponents, thresholds and phase diagrams"
+            )
+
+
 # -------------------------------------------------------------------------------------------------------- computing
 
 
@@ -151,26 +158,35 @@ def _over_time(request: Request, until: float | None, options: Mapping[str, Any]
     return Found(dataset, {**heading, **payload}, display.prediction_sheet(dataset))
 
 
-def _stability(request: Request, options: Mapping[str, Any]) -> Found:
+def _stability(request: Request, orders: Sequence[float], options: Mapping[str, Any]) -> Found:
     from derivations import display, phases
 
     equations: Any = request.equations
-    dataset = phases.exponents(request.file, equations, request.at, **options)
+    file, at = request.file, request.at
+    dataset = phases.exponents(file, equations, at, orders=orders, **options)
     phase = phases.phase_names(dataset["phase"])[0]
     silent = phases.is_silent(equations)
-    phases.axes_of(request.file, equations, request.over, needed=False)  # a misspelt name is refused in any case
-    stable = None if silent else phases.stable_rates(request.file, equations, request.at, request.over)
-    heading = request.heading(at=", ".join(f"{name}={float(value):g}" for name, value in request.at.items()))
+    phases.axes_of(file, equations, request.over, needed=False)  # a misspelt name is refused in any case
+    heading = request.heading(at=", ".join(f"{name}={float(value):g}" for name, value in at.items()))
     payload = {**heading, **display.exponents_payload(dataset, phase)}
     lines = [f"phase: {phase}"]
     if silent:
         lines.append(
             "no thresholds: every direction is neutral, as no sample curves the loss at this point; linear theory is silent here"
         )
-    if stable is not None:
-        symbol, between, intervals = stable
-        payload["thresholds"] = display.intervals_payload(intervals, symbol, between)
-        lines += [f"stable for {symbol} between {between[0]:g} and {between[1]:g}:", str(intervals)]
+    for order in () if silent else (0.0, *orders):
+        stable = phases.stable_rates(file, equations, at, request.over, order=order)
+        if stable is not None:
+            symbol, between, intervals = stable
+            found = display.intervals_payload(intervals, symbol, between, order)
+            if order == 0:
+                payload["thresholds"] = found
+            else:
+                payload.setdefault("moment_thresholds", []).append(found)
+            lines += [
+                f"{display.sense_of(order)} stable for {symbol} between {between[0]:g} and {between[1]:g}:",
+                str(intervals),
+            ]
     return Found(dataset, payload, display.exponents_sheet(dataset), tuple(lines))
 
 

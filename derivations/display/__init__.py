@@ -15,6 +15,7 @@ from derivations.display.phases import (
     fates_payload,
     fates_sheet,
     intervals_payload,
+    sense_of,
 )
 from derivations.display.runs import (
     SHOWN_TIMES,
@@ -71,6 +72,7 @@ __all__ = [
     "rejected_sheet",
     "report_payload",
     "say",
+    "sense_of",
     "show",
     "simulation_payload",
     "simulation_sheet",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from numerics.figures.paper import (
+    GREY,
     LINES,
     is_geometric,
     mathematical,
@@ -19,14 +21,14 @@ from numerics.figures.paper import (
     with_unit,
     wrapped,
 )
+from numerics.figures.regions import draw_regions, scaled, unscaled
+from numerics.stability.level_curves import Field, level_curves
 from theory.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-REGIONS = ("#9FD3F5", "#9ADBC4", "#F6D58B", "#EFB08C", "#D9C2E0", "#C3E3A6", "#D9D9D9")
-"""Tints of Okabe and Ito's colours, of unlike lightness, for the phases in the order in which a dataset names them."""
 CURVES = ("#000000", "#0072B2", "#B04000", "#007D5C", "#A0407E")
 FATES = {
     "saddle": ("s", "#0072B2"), "correct": ("o", "#00694D"), "incorrect": ("^", "#A66F00"), "undirected": ("D", "#8A3F78"),
@@ -35,11 +37,6 @@ FATES = {
 """Marker and colour of each fate of a simulated run."""
 LEGEND = 30
 """Characters of a line of the legend beside the diagram."""
-CELLS = 320
-"""Cells along an axis at which regions are drawn, so that their edges follow the curves."""
-WIDTH, HEIGHT = 4.0, 3.3
-"""Inches of the axes, about: where the name of a region is longer than the region is wide, the legend alone names it."""
-
 Floats = NDArray[np.float64]
 
 
@@ -51,7 +48,8 @@ class NoPhaseDiagram(InvalidRequest):
 def plot_phase_diagram(dataset: xr.Dataset, fates: xr.Dataset | None = None) -> Figure:
     """Return the figure of a phase diagram, as `phase_diagram` returns it.
 
-    Flat regions are the phases, named inside where there is room; curves are where the exponent of a mode vanishes. `fates`,
+    Flat regions are the phases, named inside where there is room, undecided ones hatched. Curves are where the exponent of a mode
+    vanishes, broken ones, marked by p, where a moment exponent does: those that the dataset holds, else interpolated ones. `fates`,
     simulated at several points, becomes markers: the shape says which fate most runs had, the size how many. An axis whose grid is
     geometric is logarithmic. Raises `NoPhaseDiagram` for other datasets.
     """
@@ -59,9 +57,17 @@ def plot_phase_diagram(dataset: xr.Dataset, fates: xr.Dataset | None = None) -> 
     x, y = (np.asarray(dataset[name].values, dtype=float) for name in (first, second))
     figure = new_figure(6.3, 4.0)
     panel = figure.subplots()
-    handles: list[Any] = []
-    handles += _regions(panel, dataset, x, y, (first, second))
-    handles += _curves(panel, dataset, x, y, (first, second))
+    found = _boundaries(dataset, (first, second))
+    modes = [str(mode) for mode in dataset["mode"].values]
+    positive = np.nan_to_num(dataset["exponent"].transpose("mode", first, second).values) > 0
+    parting = [boundary.lines for boundary in found if boundary.order == 0]
+    phase = dataset["phase"].transpose(first, second)
+    marked = np.empty((0, 2)) if fates is None else _places(fates, (first, second))
+    others = [line for boundary in found if boundary.order for line in boundary.lines]
+    others += [np.stack([point, point]) for point in marked]
+    handles, named = draw_regions(panel, phase, positive, parting, others, (x, y))
+    handles += _draw_boundaries(panel, found, modes, dataset.attrs)
+    _label_moments(panel, found, (x, y), [*named, *map(tuple, marked.tolist())])
     if fates is not None:
         handles += _markers(panel, fates, (first, second))
     for values, name, axis in ((x, first, "x"), (y, second, "y")):
@@ -113,174 +119,126 @@ def _described(dataset: xr.Dataset, fates: xr.Dataset | None) -> str:
     return "; ".join(text for text in texts if text)
 
 
-# ---------------------------------------------------------------------------------------------------------- regions
-
-
-def _regions(panel: Axes, dataset: xr.Dataset, x: Floats, y: Floats, axes: tuple[str, str]) -> list[Any]:
-    """Draw the phases; return what the legend says of them."""
-    from matplotlib.collections import PolyCollection
-    from matplotlib.patches import Patch
-
-    phase = dataset["phase"].transpose(*axes)
-    exponents = np.stack(
-        [_bounded(dataset["exponent"].isel(mode=i).transpose(*axes).values) for i in range(dataset.sizes["mode"])]
-    )
-    fine_x, fine_y = _finer(x), _finer(y)
-    cells = _fine_phases(phase.values, exponents, (x, y), (fine_x, fine_y))
-    handles = []
-    for index, (value, name) in enumerate(phase_names(phase).items()):
-        inside = cells == value
-        if not inside.any():
-            continue
-        colour = REGIONS[index % len(REGIONS)]
-        rectangles = _rectangles(inside, _edges(fine_x), _edges(fine_y))
-        # the outlines close the seams that a screen would show between neighbouring rectangles
-        panel.add_collection(PolyCollection(rectangles, facecolors=colour, edgecolors=colour, linewidths=0.9, zorder=0))
-        handles.append(Patch(facecolor=colour, label=name))
-        place = _deepest(inside)
-        if _has_room(inside, place, name):
-            panel.text(fine_x[place[0]], fine_y[place[1]], name.replace(" ", "\n"), ha="center", va="center", fontsize=9,
-                       color="#202020", style="italic", zorder=1.5, linespacing=0.95, clip_on=True)  # fmt: skip
-    return handles
-
-
-def phase_names(phase: xr.DataArray) -> dict[int, str]:
-    """What each number of a `phase` variable means."""
-    values, meanings = np.atleast_1d(phase.attrs["flag_values"]).tolist(), phase.attrs["flag_meanings"]
-    return dict(zip(values, meanings.split("\n") if isinstance(meanings, str) else meanings, strict=True))
-
-
-def _bounded(values: Any) -> Floats:
-    """Exponents that can be interpolated: infinite ones become large."""
-    finite = np.abs(values[np.isfinite(values)])
-    largest = 10 * max(1.0, float(finite.max(initial=0.0)))
-    return np.nan_to_num(np.asarray(values, dtype=float), nan=0.0, posinf=largest, neginf=-largest)
-
-
-def _scaled(values: Floats) -> Floats:
-    """An axis in the coordinate in which it is drawn."""
-    return np.log(values) if is_geometric(values) else values
-
-
-def _finer(values: Floats) -> Floats:
-    """The grid of an axis, with equally many cells between its points, to about `CELLS` in all."""
-    pieces = max(1, round(CELLS / (values.size - 1)))
-    places = np.interp(np.arange((values.size - 1) * pieces + 1) / pieces, np.arange(values.size), _scaled(values))
-    return np.exp(places) if is_geometric(values) else places
-
-
-def _fine_phases(phase: Any, exponents: Floats, coarse: tuple[Floats, Floats], fine: tuple[Floats, Floats]) -> Any:
-    """The phase of each fine cell: that of the nearest sample where the exponents have the same signs.
-
-    So a region ends where the interpolated exponents vanish, and where it ends for another reason, halfway between samples.
-    """
-    from scipy.ndimage import distance_transform_edt
-
-    places = np.ix_(*(_nearest(_scaled(a), _scaled(b)) for a, b in zip(coarse, fine, strict=True)))
-    weights = 2 ** np.arange(len(exponents))[:, None, None]
-    sampled = ((exponents < 0) * weights).sum(axis=0)[places]
-    found, result = phase[places], phase[places].copy()
-    interpolated = (np.stack([_bilinear(field, coarse, fine) for field in exponents]) < 0) * weights
-    signs = interpolated.sum(axis=0)
-    for pattern in np.unique(sampled):
-        near = distance_transform_edt(sampled != pattern, return_distances=False, return_indices=True)
-        result = np.where(signs == pattern, found[tuple(near)], result)
-    return result
-
-
-def _nearest(grid: Floats, places: Floats) -> NDArray[np.int64]:
-    return np.searchsorted((grid[1:] + grid[:-1]) / 2, places)
-
-
-def _bilinear(field: Floats, coarse: tuple[Floats, Floats], fine: tuple[Floats, Floats]) -> Floats:
-    (x, y), (new_x, new_y) = (tuple(map(_scaled, pair)) for pair in (coarse, fine))
-    rows = np.stack([np.interp(new_x, x, column) for column in field.T], axis=1)
-    return np.stack([np.interp(new_y, y, row) for row in rows])
-
-
-def _edges(values: Floats) -> Floats:
-    scaled = _scaled(values)
-    middle = (scaled[1:] + scaled[:-1]) / 2
-    edges = np.concatenate([[scaled[0]], middle, [scaled[-1]]])
-    return np.exp(edges) if is_geometric(values) else edges
-
-
-def _rectangles(inside: Any, x: Floats, y: Floats) -> list[Any]:
-    """A region as few rectangles: runs of cells along y, joined over equal neighbouring columns."""
-    found: list[Any] = []
-    open_runs: dict[tuple[int, int], int] = {}
-    for column in range(inside.shape[0] + 1):
-        padded = np.zeros(inside.shape[1] + 2, dtype=int)
-        if column < inside.shape[0]:
-            padded[1:-1] = inside[column]
-        change = np.diff(padded)
-        runs = list(zip(np.flatnonzero(change == 1).tolist(), np.flatnonzero(change == -1).tolist(), strict=True))
-        for run in [run for run in open_runs if run not in runs]:
-            began = open_runs.pop(run)
-            low, high = y[run[0]], y[run[1]]
-            found.append([(x[began], low), (x[column], low), (x[column], high), (x[began], high)])
-        for run in runs:
-            open_runs.setdefault(run, column)
-    return found
-
-
-def _deepest(inside: Any) -> tuple[int, int]:
-    """The cell of a region that lies farthest from its edge, where a name fits best."""
-    from scipy.ndimage import distance_transform_edt
-
-    depth = distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
-    row, column = np.unravel_index(int(depth.argmax()), depth.shape)
-    return int(row), int(column)
-
-
-def _has_room(inside: Any, place: tuple[int, int], name: str) -> bool:
-    """Whether a name, one word a line, fits into a region about a cell."""
-    words = name.split()
-    across, along = (_run_about(line, index) / line.size for line, index in
-                     ((inside[:, place[1]], place[0]), (inside[place[0]], place[1])))  # fmt: skip
-    return across * WIDTH > 0.1 + 0.075 * max(map(len, words)) and along * HEIGHT > 0.1 + 0.16 * len(words)
-
-
-def _run_about(line: Any, index: int) -> int:
-    """Twice the distance from an index to the nearer end of the run of true cells about it."""
-    before, after = np.flatnonzero(~line[:index]), np.flatnonzero(~line[index:])
-    low = index - (before[-1] + 1 if before.size else 0)
-    high = after[0] - 1 if after.size else line.size - 1 - index
-    return 2 * int(min(low, high))
-
-
 # ----------------------------------------------------------------------------------------------- curves and markers
 
 
-def _curves(panel: Axes, dataset: xr.Dataset, x: Floats, y: Floats, axes: tuple[str, str]) -> list[Any]:
-    """Draw where the exponent of each mode vanishes; return what the legend says of them."""
+@dataclass(frozen=True)
+class _Boundary:
+    """The polylines on which the exponent of an order of one mode vanishes; order 0 is the Lyapunov exponent."""
+
+    mode: str
+    order: float
+    lines: tuple[Floats, ...]
+
+
+def _boundaries(dataset: xr.Dataset, axes: tuple[str, str]) -> list[_Boundary]:
+    """The curves of a dataset; interpolated from its exponents where they were not traced."""
+    if "boundary" in dataset:
+        return _traced(dataset, axes)
+    grids = [np.asarray(dataset[name].values, dtype=float) for name in axes]
+    x, y = (scaled(grid, grid) for grid in grids)
+    found = []
+    for order, variable in ((0.0, dataset["exponent"]), *_moments(dataset)):
+        for mode in dataset["mode"].values:
+            values = np.asarray(variable.sel(mode=mode).transpose(*axes).values, dtype=float)
+            field = Field(values, np.zeros_like(values), np.zeros(values.shape, dtype=np.int64))
+            curves = level_curves(x, y, field, None)
+            lines = tuple(np.stack([unscaled(c.points[:, k], grids[k]) for k in (0, 1)], axis=1) for c in curves)
+            found.append(_Boundary(str(mode), order, lines))
+    return found
+
+
+def _moments(dataset: xr.Dataset) -> list[tuple[float, xr.DataArray]]:
+    if "moment_exponent" not in dataset:
+        return []
+    return [(float(order), dataset["moment_exponent"].sel(order=order)) for order in dataset["order"].values]
+
+
+def _traced(dataset: xr.Dataset, axes: tuple[str, str]) -> list[_Boundary]:
+    points = dataset["boundary"].sel(axis=list(axes)).transpose("vertex", "axis").values
+    curve, order = dataset["curve"].values, dataset["boundary_order"].values
+    mode = dataset["boundary_mode"].values.astype(str)
+    orders = [0.0, *(value for value, _ in _moments(dataset))]
+    found = []
+    for value in orders:
+        for name in dataset["mode"].values.astype(str):
+            own = (mode == name) & (order == value)
+            lines = tuple(points[own & (curve == number)] for number in np.unique(curve[own]))
+            found.append(_Boundary(str(name), value, lines))
+    return found
+
+
+def _draw_boundaries(panel: Axes, found: list[_Boundary], modes: list[str], attributes: Any) -> list[Any]:
+    """Draw the curves, a colour for each mode and a line for each order; return what the legend says of them."""
     from matplotlib.lines import Line2D
 
-    handles = []
-    for index, mode in enumerate(dataset["mode"].values):
-        field = _bounded(dataset["exponent"].sel(mode=mode).transpose(*axes).values)
-        if not (field.min() < 0 < field.max()):
-            continue
-        colour, line = CURVES[index % len(CURVES)], LINES[index % len(LINES)]
-        panel.contour(x, y, field.T, levels=[0.0], colors=[colour], linewidths=1.3, linestyles=[line], zorder=2)
-        text = theory_label(dataset.attrs, f"exponent of {mathematical(str(mode))} is 0")
-        handles.append(Line2D([], [], color=colour, linestyle=line, label=wrapped(text, LEGEND)))
-    return handles
+    orders = list(dict.fromkeys(boundary.order for boundary in found))
+    drawn = [boundary for boundary in found if boundary.lines]
+    several = len({boundary.mode for boundary in drawn}) > 1
+    handles: dict[str, Any] = {}
+    for boundary in drawn:
+        index = modes.index(boundary.mode)
+        # with moments a line tells the order, without them it helps the colour to tell the mode
+        line = LINES[(orders.index(boundary.order) if len(orders) > 1 else index) % len(LINES)]
+        look = {"color": CURVES[index % len(CURVES)], "linestyle": line, "linewidth": 1.0 if boundary.order else 1.5}
+        broken = np.concatenate([part for points in boundary.lines for part in (points, [[np.nan, np.nan]])])
+        panel.plot(*broken.T, zorder=2, solid_joinstyle="round", scalex=False, scaley=False, **look)
+        of_several = several and boundary.order
+        what = f"$L({boundary.order:g})$" if boundary.order else "exponent"
+        where = "is 0, colours as above" if of_several else f"of {mathematical(boundary.mode)} is 0"
+        text = wrapped(theory_label(attributes, f"{what} {where}"), LEGEND)
+        handles.setdefault(text, Line2D([], [], label=text, **{**look, **({"color": GREY} if of_several else {})}))
+    return list(handles.values())
 
 
-def _markers(panel: Axes, fates: xr.Dataset, axes: tuple[str, str]) -> list[Any]:
-    """Draw the fate of most runs at each point; return what the legend says of them."""
-    from matplotlib.lines import Line2D
+def _label_moments(
+    panel: Axes, found: list[_Boundary], axes: tuple[Floats, Floats], taken: list[tuple[float, float]]
+) -> None:
+    """Write p on every curve of a moment, where it is farthest from what is written already and from the frame."""
+    from matplotlib.patheffects import withStroke
 
+    x, y = axes
+
+    def placed(points: Floats) -> Floats:
+        """Points as shares of the axes, as they are drawn."""
+        parts = [(scaled(points[:, k], axis), scaled(axis, axis)) for k, axis in enumerate((x, y))]
+        return np.stack([(values - grid.min()) / np.ptp(grid) for values, grid in parts], axis=1)
+
+    occupied = list(placed(np.array(taken))) if taken else []
+    for boundary in (boundary for boundary in found if boundary.order and boundary.lines):
+        longest = max(boundary.lines, key=lambda points: np.linalg.norm(np.diff(placed(points), axis=0), axis=1).sum())
+        spots = placed(longest)
+        curves = [placed(line) for other in found if other is not boundary for line in other.lines]
+        room = np.minimum(spots, 1 - spots).min(axis=1)
+        for others, share in [(np.array(occupied).reshape(-1, 2), 0.5), *((curve, 1.0) for curve in curves)]:
+            if len(others):
+                room = np.minimum(room, share * np.linalg.norm(spots[:, None] - others, axis=2).min(axis=1))
+        best = int(room.argmax())
+        occupied.append(spots[best])
+        panel.text(longest[best, 0], longest[best, 1], f"$p={boundary.order:g}$", fontsize=8, ha="center", va="center", zorder=2.5,
+                   clip_on=True, path_effects=[withStroke(linewidth=2.5, foreground="white")])  # fmt: skip
+
+
+def _places(fates: xr.Dataset, axes: tuple[str, str]) -> Floats:
+    """Where runs were simulated, shape (point, 2)."""
     missing = [name for name in axes if name not in fates.coords]
     if missing:
         raise NoPhaseDiagram(
             f"the fates have no coordinate {', '.join(missing)}; simulate them at points of the diagram: "
             f"fates(..., at={{{axes[0]}: [...], {axes[1]}: [...]}})"
         )
+    count = fates.sizes.get("point", 1)
+    columns = [np.broadcast_to(np.atleast_1d(fates[name].values), count) for name in axes]
+    return np.stack(columns, axis=1).astype(float)
+
+
+def _markers(panel: Axes, fates: xr.Dataset, axes: tuple[str, str]) -> list[Any]:
+    """Draw the fate of most runs at each point; return what the legend says of them."""
+    from matplotlib.lines import Line2D
+
     fraction = fates["fraction"].expand_dims("point") if "point" not in fates.dims else fates["fraction"]
     fraction = fraction.transpose("point", "fate")
-    x, y = (np.broadcast_to(np.atleast_1d(fates[name].values), fraction.sizes["point"]) for name in axes)
+    x, y = _places(fates, axes).T
     names = [str(name) for name in fraction["fate"].values]
     majority, share = fraction.values.argmax(axis=1), fraction.values.max(axis=1)
     handles = []

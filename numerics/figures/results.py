@@ -24,7 +24,8 @@ from numerics.figures.paper import (
     theory_label,
     with_unit,
 )
-from numerics.figures.phases import phase_names, plot_phase_diagram
+from numerics.figures.phases import plot_phase_diagram
+from numerics.figures.regions import phase_names
 from theory.errors import InvalidRequest
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ import numpy as np
 import sympy
 from numpy.typing import NDArray
 
+from numerics.quadrature import has_quadrature
 from numerics.stability.conditional import independent
 from numerics.stability.panels import composite, graded
 from numerics.stability.problem import Array, Grid, Problem
@@ -117,6 +118,8 @@ def _of_linear(problem: Problem) -> Characteristic | None:
         factors = [law.characteristic_function(t * polynomial.coeff_monomial(s)) for s, law in statement.laws.items()]
     except UnsupportedExpectation:
         return None
+    if has_quadrature(factors):  # a density's, which is integrated below
+        return None
     constant = polynomial.coeff_monomial(1)
     expression = sympy.exp(sympy.I * t * constant) * sympy.Mul(*factors)
     values = {s: sympy.Float(float(v[0]), 17) for s, v in problem.grid.values.items()}
@@ -193,6 +196,8 @@ def _of_conditional(problem: Problem) -> Characteristic | None:
         try:
             phase = law.substitute(values).characteristic_function(t * slope) * sympy.exp(sympy.I * t * constant)
         except UnsupportedExpectation:
+            continue
+        if has_quadrature([phase]):
             continue
         size = float(np.abs(problem.grid.table(law._location_scale)[:, 0]).sum())
         spread = _spread(sympy.lambdify(outer, slope, "numpy"), part) * size

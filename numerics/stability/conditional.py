@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,16 +36,26 @@ def by_conditioning(problem: Problem) -> Estimate | None:
     """The exponent of batches that hold few continuous symbols together; None if no symbol will serve, or there are too many."""
     if problem.size == 1:
         return over_cases(problem, _given_outcome) if problem.batch.is_single else None
-    present = problem.randomness.of(problem.curvature)
-    few = problem.size * len([s for names, _ in present.continuous for s in names]) <= OUTER + 1
-    if problem.batch.mode not in FRESH or not few or present.outcome_count**problem.size > ENUMERATED:
+    if not is_few(problem):
         return None
-    found = over_cases(_as_one_sample(problem, present), _given_outcome)
+    found = over_cases(one_sample(problem), _given_outcome)
     return found if found is not None and np.all(found.errors <= ACCEPTED) else None
 
 
-def _as_one_sample(problem: Problem, present: Randomness) -> Problem:
+def is_few(problem: Problem) -> bool:
+    """Whether a batch of independent draws holds few enough continuous symbols together to integrate over them one by one."""
+    if problem.batch.is_single:
+        return True
+    present = problem.randomness.of(problem.curvature)
+    few = problem.size * len([s for names, _ in present.continuous for s in names]) <= OUTER + 1
+    return problem.batch.mode in FRESH and few and present.outcome_count**problem.size <= ENUMERATED
+
+
+def one_sample(problem: Problem) -> Problem:
     """A batch as a single sample of as many symbols: the copies of each under names of their own."""
+    if problem.size == 1:
+        return problem
+    present = problem.randomness.of(problem.curvature)
     copies = [{s: sympy.Dummy(s.name, real=True) for s in present.symbols} for _ in range(problem.size)]
     mean = sympy.Add(*(problem.curvature.xreplace(copy) for copy in copies)) / problem.size
     groups = tuple((tuple(copy[s] for s in names), law) for copy in copies for names, law in present.groups)
@@ -78,10 +89,22 @@ def independent(curvature: Expr, randomness: Randomness) -> _Independent | None:
 
 
 def _given_outcome(problem: Problem) -> Estimate | None:
+    return conditioned(problem, lambda table, part: expected_log(table, part)[0], None)
+
+
+Inner = Callable[[Array, Component], Array]
+"""Averages over the inner symbol for rows of coefficients (node, degree + 1)."""
+
+
+def conditioned(problem: Problem, average: Inner, budget: int | None) -> Estimate | None:
+    """An average over all symbols: over one of them in closed form, by `average`, over the others by quadrature.
+
+    None if no symbol will serve, or if the nodes are too many: more than `budget` over the grid, or than vectorised averages allow.
+    """
     statement = independent(problem.curvature, problem.randomness)
     if statement is None or len(statement.laws) > OUTER + 1:
         return None
-    chosen = _inner_symbol(statement, problem)
+    chosen = _inner_symbol(statement, problem, needs_potential=budget is None)
     if chosen is None:
         return None
     inner, inner_part = chosen
@@ -91,18 +114,37 @@ def _given_outcome(problem: Problem) -> Estimate | None:
     if len(known) < len(outer):
         return None
     multiplier = sympy.Poly(problem.keep + problem.weight * statement.curvature, inner)
-    fine, coarse = (_average(problem, multiplier, inner_part, outer, known, count) for count in NODES)
-    if fine is None or coarse is None:
-        return None
-    return problem.estimate(fine, np.abs(fine - coarse) + 1e-10, ExponentKind.QUADRATURE)
+    both = []
+    for count in NODES:
+        found = _average(problem, multiplier, _Inner(inner_part, average, budget), outer, known, count)
+        if found is None:
+            return None
+        both.append(found)
+    return problem.estimate(both[0], np.abs(both[0] - both[1]) + 1e-10, ExponentKind.QUADRATURE)
 
 
-def _inner_symbol(statement: _Independent, problem: Problem) -> tuple[Symbol, Component] | None:
-    """The symbol of lowest degree whose law has a potential in floating point."""
+@dataclass(frozen=True)
+class _Inner:
+    """How the inner symbol is averaged over: its law, the rule, and how many nodes it may cost."""
+
+    law: Component
+    average: Inner
+    budget: int | None
+
+    def affords(self, nodes: int, degree: int) -> bool:
+        return nodes * max(degree, 1) ** 2 <= EVALUATIONS if self.budget is None else nodes <= self.budget
+
+
+def _inner_symbol(
+    statement: _Independent, problem: Problem, *, needs_potential: bool
+) -> tuple[Symbol, Component] | None:
+    """The symbol of lowest degree, whose law has a potential in floating point if need be."""
     candidates = []
     for symbol, law in statement.laws.items():
         part = component(law, problem.grid)
-        if part is not None and part.standard.potential is not None and statement.curvature.is_polynomial(symbol):
+        if part is None or (needs_potential and part.standard.potential is None):
+            continue
+        if statement.curvature.is_polynomial(symbol):
             candidates.append((sympy.degree(statement.curvature, symbol), str(symbol), symbol, part))
     if not candidates:
         return None
@@ -111,16 +153,16 @@ def _inner_symbol(statement: _Independent, problem: Problem) -> tuple[Symbol, Co
 
 
 def _average(
-    problem: Problem, multiplier: sympy.Poly, inner: Component, outer: list[Symbol], parts: list[Component], count: int
+    problem: Problem, multiplier: sympy.Poly, inner: _Inner, outer: list[Symbol], parts: list[Component], count: int
 ) -> Array | None:
-    """The integral over the outer symbols of the expected logarithm over the inner one, at every point."""
+    """The integral over the outer symbols of the average over the inner one, at every point."""
     names = sorted(multiplier.free_symbols_in_domain - set(outer), key=str)
     function = sympy.lambdify([*outer, *names], multiplier.all_coeffs(), "numpy", cse=True)
     values = np.empty(problem.grid.size)
     for point in range(problem.grid.size):
         numbers = {name: float(problem.grid.values[name][point]) for name in names}
         at = [(float(part.location[point]), float(part.scale[point])) for part in parts]
-        special = _special_points(multiplier, numbers, inner, point, outer) if len(outer) == 1 else []
+        special = _special_points(multiplier, numbers, inner.law, point, outer) if len(outer) == 1 else []
         rules = [
             _rule(part, [(z - shift) / scale for z in special], count)
             for part, (shift, scale) in zip(parts, at, strict=True)
@@ -128,15 +170,15 @@ def _average(
         weights = np.ones(1)
         for _, w in rules:
             weights = np.outer(weights, w).ravel()
-        if len(weights) * problem.grid.size * max(multiplier.degree(), 1) ** 2 > EVALUATIONS:
+        if not inner.affords(len(weights) * problem.grid.size, multiplier.degree()):
             return None
         mesh = np.meshgrid(*(nodes for nodes, _ in rules), indexing="ij")
         nodes = [shift + scale * axis.ravel() for (shift, scale), axis in zip(at, mesh, strict=True)]
         with np.errstate(all="ignore"):
             rows = function(*nodes, *numbers.values())
         table = np.stack([np.broadcast_to(np.asarray(row, dtype=float), weights.shape) for row in rows], axis=1)
-        location, scale = (np.full(len(weights), array[point]) for array in (inner.location, inner.scale))
-        values[point] = np.sum(weights * expected_log(table, Component(location, scale, inner.standard))[0])
+        location, scale = (np.full(len(weights), array[point]) for array in (inner.law.location, inner.law.scale))
+        values[point] = np.sum(weights * inner.average(table, Component(location, scale, inner.law.standard)))
     return values
 
 

@@ -49,7 +49,7 @@ def by_density(problem: Problem) -> Estimate | None:
 
 def _integral(multiplier: Callable[[Array], Array], law: StandardLaw) -> tuple[float, float]:
     """E log|multiplier(y)| and the difference to a coarser rule."""
-    breaks = law.breaks(_zeros(multiplier, law))
+    breaks = law.breaks(zeros(multiplier, law))
     return expected_logarithm(lambda y: np.log(np.abs(multiplier(y))), law, breaks)
 
 
@@ -70,7 +70,7 @@ def expected_logarithm(logarithm: Callable[[Array], Array], law: StandardLaw, br
     return found[0], abs(found[0] - found[1]) + missing * largest + 1e-13
 
 
-def _zeros(multiplier: Callable[[Array], Array], law: StandardLaw) -> list[float]:
+def zeros(multiplier: Callable[[Array], Array], law: StandardLaw) -> list[float]:
     """Zeros of the multiplier where it changes sign, bisected; looked for where the density matters."""
     inner = np.linspace(max(law.lower, -12.0), min(law.upper, 40.0), SAMPLES)
     outer = 2.0 ** np.arange(3.0, 60.0, 0.125)

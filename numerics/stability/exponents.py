@@ -1,4 +1,4 @@
-"""Lyapunov exponents of a `Stability` at numbers, over a grid: scalar blocks by `scalar_exponent`, matrix blocks by QR."""
+"""Lyapunov exponents of a `Stability` at numbers, over a grid: scalar and matrix blocks by the roads of their own modules."""
 
 from __future__ import annotations
 
@@ -17,26 +17,18 @@ from numerics.precision import Precision
 from numerics.quadrature import has_quadrature
 from numerics.results import versions
 from numerics.stability.exponent import scalar_exponent
+from numerics.stability.matrix_blocks import matrix_exponent
 from numerics.stability.phases import PHASES, phases_of
 from numerics.stability.problem import Array, Estimate, Grid
-from numerics.targets import Target
-from numerics.values import number_for, numbers_for, whole_number
-from theory import Block, ExponentKind, Stability
+from numerics.stability.runs import DEFAULT_RUNS, Runs
+from numerics.values import number_for, numbers_for
+from theory import Block, Stability
 from theory.errors import InvalidLaw, InvalidRequest, UnsupportedExpectation, ValuesError
+
+__all__ = ["ROUNDING", "Exponents", "Runs", "attributes", "checked_runs", "exponents_on", "grid_of", "solve_stability"]
 
 ROUNDING = 1e-13
 """What rounding leaves of an exponent in any case."""
-
-
-@dataclass(frozen=True)
-class Runs:
-    """How exponents of matrix blocks are simulated: `steps` of each of `replicas` runs, `seed`, `target`, `threads`."""
-
-    steps: int = 20_000
-    replicas: int = 64
-    seed: int = 0
-    target: Target = Target.CPU
-    threads: int | None = None
 
 
 def checked_runs(steps: Any, replicas: Any, seed: Any, target: Any, threads: Any) -> Runs:
@@ -63,7 +55,7 @@ class Exponents:
     phases: NDArray[np.int8]
 
 
-def solve_stability(equations: Stability, at: Mapping[Any, Any], runs: Runs = Runs()) -> xr.Dataset:
+def solve_stability(equations: Stability, at: Mapping[Any, Any], runs: Runs = DEFAULT_RUNS) -> xr.Dataset:
     """Return the Lyapunov exponents of every mode, per step, and the phase.
 
     Variables over `mode` (and `point` where values of `at` are one-dimensional arrays of one length): `exponent`; `exponent_error`, an
@@ -130,7 +122,7 @@ def exponents_on(equations: Stability, grid: Grid, runs: Runs) -> Exponents:
     """The exponents of every block at every point of a grid, and the phases that follow."""
     refuse_impossible(equations, grid)
     estimates = tuple(
-        scalar_exponent(block, grid, seed=runs.seed) if block.is_scalar else _by_runs(block, grid, runs)
+        scalar_exponent(block, grid, seed=runs.seed) if block.is_scalar else matrix_exponent(block, grid, runs)
         for block in equations.blocks
     )
     spectra = tuple(_mean_curvature(block, grid) for block in equations.blocks)
@@ -144,13 +136,18 @@ def refuse_impossible(equations: Stability, grid: Grid) -> None:
         raise ValuesError(
             f"learning_rate = {equations.algorithm.learning_rate} takes the value {rates.min():g}; it must be positive"
         )
-    for block in equations.blocks:
-        for _, law in block.randomness.of(block.curvature).groups:
-            symbols = sorted(law.free_symbols, key=str)
-            table = {tuple(row) for row in np.array([grid.values[s] for s in symbols]).T} if symbols else set()
-            corners = table if len(table) <= 64 else _corners(table)
-            for row in corners:
-                _substituted(law, {s: sympy.Rational(v) for s, v in zip(symbols, row, strict=True)})
+    laws = {id(law): law for block in equations.blocks for _, law in block.randomness.of(block.curvature).groups}
+    for law in laws.values():
+        symbols = sorted(law.free_symbols, key=str)
+        if not symbols:
+            continue
+        table = np.unique(np.stack([grid.values[s] for s in symbols], axis=1), axis=0)
+        for row in table if len(table) <= CORNERS else _corners(table):
+            _substituted(law, {s: sympy.Rational(float(v)) for s, v in zip(symbols, row, strict=True)})
+
+
+CORNERS = 64
+"""Distinct values of the parameters of a law up to which each is tried; of more, only the extreme ones."""
 
 
 def _substituted(law: Any, values: Mapping[Symbol, sympy.Rational]) -> None:
@@ -161,53 +158,9 @@ def _substituted(law: Any, values: Mapping[Symbol, sympy.Rational]) -> None:
         raise ValuesError(f"at={{{given}}} makes the law {law} impossible: {error}") from None
 
 
-def _corners(table: set[tuple[float, ...]]) -> set[tuple[float, ...]]:
+def _corners(table: Array) -> Array:
     """The rows with the smallest and the largest value of each column: laws are impossible beyond a bound."""
-    rows = sorted(table)
-    width = len(rows[0])
-    return {pick(rows, key=lambda row: row[column]) for column in range(width) for pick in (min, max)}
-
-
-def _by_runs(block: Block, grid: Grid, runs: Runs) -> Estimate:
-    """The top exponent of a matrix block from simulated products, point by point."""
-    from numerics.lyapunov import lyapunov_spectrum  # which builds on numerics.solve, whose dispatch comes here
-
-    if not block.randomness.of(block.curvature).groups:
-        return _deterministic(block, grid)
-    values, errors = np.empty(grid.size), np.empty(grid.size)
-    for index in range(grid.size):
-        numbers = {symbol: float(column[index]) for symbol, column in grid.values.items()}
-        size = whole_number(float(grid.of(block.batch.size)[index]), f"batch_size = {block.batch.size}")
-        equations = block.random_map(size)
-        needed = _open_symbols(equations)
-        found = lyapunov_spectrum(
-            equations,
-            at={symbol: value for symbol, value in numbers.items() if symbol in needed},
-            steps=runs.steps,
-            replicas=runs.replicas,
-            seed=runs.seed,
-            exponents=1,
-            target=runs.target,
-            threads=runs.threads,
-        )
-        values[index], errors[index] = float(found["spectrum"][0]), float(found["standard_error"][0]) + ROUNDING
-    return Estimate(values, errors, ExponentKind.MONTE_CARLO)
-
-
-def _deterministic(block: Block, grid: Grid) -> Estimate:
-    """The exponent of a block without randomness: the logarithm of the spectral radius of its step."""
-    equations = block.random_map(1)
-    entries = [sympy.diff(new, old) for new in equations.update.values() for old in equations.state]
-    size = len(equations.state)
-    matrices = grid.table(entries).T.reshape(-1, size, size)
-    with np.errstate(divide="ignore"):
-        values = np.log(np.abs(np.linalg.eigvals(matrices)).max(axis=1))
-    return Estimate(values, np.full(grid.size, ROUNDING), ExponentKind.CLOSED_FORM)
-
-
-def _open_symbols(equations: Any) -> set[Symbol]:
-    laws = set().union(set(), *(law.free_symbols for _, law in equations.draws))
-    return set(equations.free_symbols) | laws
+    return table[np.unique([table.argmin(axis=0), table.argmax(axis=0)])]
 
 
 def _mean_curvature(block: Block, grid: Grid) -> Array:

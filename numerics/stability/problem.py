@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -33,8 +34,7 @@ class Grid:
     def table(self, expressions: Any) -> Array:
         """Several expressions at every point, shape (expression, point)."""
         listed = [sympy.sympify(expression) for expression in expressions]
-        names = sorted({s for expression in listed for s in expression.free_symbols}, key=str)
-        function = sympy.lambdify(names, listed, modules=["scipy", "numpy"], cse=True)
+        names, function = _compiled(tuple(listed))
         with np.errstate(all="ignore"):
             found = function(*(self.values[name] for name in names))
         return np.stack([np.broadcast_to(np.asarray(row, dtype=float), (self.size,)) for row in found])
@@ -42,6 +42,13 @@ class Grid:
     def subset(self, mask: NDArray[np.bool_]) -> Grid:
         """The points where the mask holds."""
         return Grid({s: v[mask] for s, v in self.values.items()}, int(mask.sum()))
+
+
+@lru_cache(maxsize=512)
+def _compiled(expressions: tuple[Expr, ...]) -> tuple[list[Symbol], Any]:
+    """The free symbols of expressions, and the expressions as a function of arrays of these."""
+    names = sorted({s for expression in expressions for s in expression.free_symbols}, key=str)
+    return names, sympy.lambdify(names, list(expressions), modules=["scipy", "numpy"], cse=True)
 
 
 @dataclass(frozen=True)

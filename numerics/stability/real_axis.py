@@ -52,7 +52,7 @@ def by_real_axis(problem: Problem) -> Estimate | None:
 
 def _integral(function: Characteristic, keep: float, weight: float, batch: int) -> tuple[float, float]:
     """The integral and its error. Time is measured in units of the typical size of the multiplier."""
-    scale = _typical_size(function, keep, weight, batch)
+    scale = typical_size(function, keep, weight, batch)
     previous, difference = np.nan, np.inf
     goal = GOAL_BY_QUADRATURE if function.by_quadrature else GOAL
     for doubling in range(DOUBLINGS):
@@ -62,7 +62,7 @@ def _integral(function: Characteristic, keep: float, weight: float, batch: int) 
         t, weights = composite(breaks, RULE)
         if not function.affordable(weight / scale * t / batch):
             break
-        window = _window(t / end)
+        window = falling_window(t / end)
         phase = np.exp(1j * keep / scale * t) * function(weight / scale * t / batch) ** batch
         value = float(weights @ ((np.exp(-t) - np.real(phase) * window) / t))
         difference, previous = abs(value - previous), value
@@ -76,7 +76,7 @@ SPAN = 60.0
 """The integral of dt/t over the range, which multiplies a defect of phi(0) = 1."""
 
 
-def _typical_size(function: Characteristic, keep: float, weight: float, batch: int) -> float:
+def typical_size(function: Characteristic, keep: float, weight: float, batch: int) -> float:
     """1/t for the t at which the characteristic function of the multiplier has fallen to about one half."""
     t = 2.0 ** np.arange(-40, 41) / max(abs(keep), 1e-12)
     fallen = np.abs(function(weight * t / batch)) ** batch < 0.5
@@ -84,7 +84,7 @@ def _typical_size(function: Characteristic, keep: float, weight: float, batch: i
     return float(max(abs(keep), 1 / first))
 
 
-def _window(s: Array) -> Array:
+def falling_window(s: Array) -> Array:
     """1 below one half, 0 above one, smooth of every order between."""
     u = np.clip((s - 0.5) * 2, 1e-12, 1 - 1e-12)
     falling = np.exp(-1 / (1 - u))

@@ -1,19 +1,21 @@
-r"""Lines that move tangent vectors by a Jacobian and keep them orthonormal, with sums of the logarithms of their norms.
+r"""Lines that move tangent vectors by a Jacobian and keep them orthogonal, with the logarithms of their norms.
 
-In a step q_j' = J q_j, and then, for one vector after the other,
+In a step v = J q_j, and then, for one vector after the other,
 
-    v = q_j / 2^e                          a power of two, so that no square under- or overflows
-    v = v - (q_p . v) q_p,  p < j, twice   modified Gram-Schmidt; the second pass makes q_j orthogonal to rounding
-    s = |v|^2,   log-norm_j += e log 2 + (log s) / 2,   q_j = v / sqrt(s)
+    v = v - g_p (q_p . v) q_p,  p < j, twice   modified Gram-Schmidt; the second pass makes q_j orthogonal to rounding
+    s = |v|^2,   q_j = v,   g_j = 1 / s
 
-The sum of logarithms is a product of the s, its binary exponent taken out after every factor into a whole number: a step costs no
-logarithm, and nothing is rounded but the product itself.
+The vectors are orthogonal, and not unit vectors: a step costs no square root, and its norms multiply by themselves. Only powers of
+two are taken out, v = v / 2^e, so that no square under- or overflows: the log-norm is e log 2, summed, plus (log s) / 2 of the last
+vector, and nothing is rounded but the vectors themselves. A power of two changes no digit of what follows, so it does not matter when
+it is taken out: on the CPU at every `RESCALED_EVERY`th step, and at once for a lane whose numbers leave a safe range.
 
 *Rank loss.* What is left of a vector that lies in the span of the ones before it is rounding noise. Each vector carries a bound r of
 the sum of the absolute values of the terms that made it (`TangentCode.sizes`). It is *faint* where |v| < 16 epsilon r, and has *vanished*
-where |v| < epsilon^(3/2) r, far below noise: this comes where entries are exact zeros, since the second pass takes noise from noise. Both
-are counted. The faint vector counts with the norm 16 epsilon r, and the j-th unit vector takes its place: what was lost of a volume is
-known no better, and whoever reads the counts says whether it was lost.
+where |v| < (16 epsilon)^2 r, the noise of noise: this comes where entries are exact zeros or multiples, since the second pass takes
+noise from noise, and by accident once in some 1 / (512 epsilon) times. Both are counted. The faint vector counts with the norm
+16 epsilon r, and the j-th unit vector takes its place: what was lost of a volume is known no better, and whoever reads the counts says
+whether it was lost.
 """
 
 from __future__ import annotations
@@ -27,63 +29,106 @@ from numerics.templates.tangent import TangentCode, Term
 
 FAINT = 16.0
 """Multiples of the resolution of the numbers below which what is left of a vector is rounding noise."""
-_FORMATS = {Precision.FLOAT64: (52, 1023, "int64"), Precision.FLOAT32: (23, 127, "int32")}
-"""Bits of the mantissa, bias of the exponent, and the integers of the same width."""
+RESCALED_EVERY = 32
+"""Steps after which powers of two are taken out of all vectors of a group of replicas."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """Bits of the mantissa of a format, the bias of its exponent, integers of its width, and a width of exponents.
+
+    Squares of numbers within `safe` powers of two, from 2^(-safe / 4) on, are in range, and so are their products with the squares
+    of `FAINT` and of the resolution.
+    """
+
+    mantissa: int
+    bias: int
+    whole: str
+    safe: int
+
+    @property
+    def least(self) -> float:
+        """What is added to a bound, so that it is not 0, nor its power of two the smallest."""
+        return 2.0 ** (3 - self.bias)
+
+    @property
+    def even(self) -> int:
+        """The bits of the exponent but its last."""
+        return 2 * self.bias << self.mantissa
+
+    @property
+    def top(self) -> int:
+        """From what these bits are taken to make those of 2^-e: for every finite number, the largest too, a normal number."""
+        return (2 * self.bias + 1) << self.mantissa
+
+    @property
+    def lowest(self) -> int:
+        """The bits of the smallest safe number."""
+        return self.bias - self.safe // 4 << self.mantissa
+
+    @property
+    def unsafe(self) -> int:
+        """The bits of which one is set in the difference to `lowest` where a number is not safe."""
+        return (2 * self.bias + 1) // self.safe * self.safe << self.mantissa
+
+
+FORMATS = {Precision.FLOAT64: Format(52, 1023, "int64", 256), Precision.FLOAT32: Format(23, 127, "int32", 64)}
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows that hold a quantity, by the first.
+    """The rows of `work` that hold a quantity, by the first.
 
-    `coefficients`, `sizes` : of the tangent program, of this step. `old`, `new` : the vector at work, before and after. `scale`, `power`
-    , `bound` : of the
-    vector at work. `doubt` : NaN as soon as a number is not finite. `vectors` : the k tangent vectors of d rows each. Of each vector:
-    `product`, see the module's text; `bounds`, kept from step to step; `faint`, `vanished`, how often it was so.
+    `sizes` : of the tangent program, of this step. `vectors` : the k tangent vectors of d rows each. Of each vector: `inverses`, g_j;
+    `bounds`, kept from step to step where vectors are not orthogonalised at every one.
+    The array `fresh` holds the vector at work in d rows, and its bound; `whole`, integers, of each vector the exponents, then how often
+    it was faint, then how often it vanished, and at last the step at which numbers ceased to be finite.
     """
 
-    coefficients: int
     sizes: int
-    old: int
-    new: int
-    scale: int
-    power: int
-    bound: int
-    doubt: int
     vectors: int
-    product: int
+    inverses: int
     bounds: int
-    faint: int
-    vanished: int
 
 
 class TangentVectors:
-    """The lines of `count` vectors of `size` entries; the array `exponent` holds the exponent of each product."""
+    """The lines of `count` vectors; `coefficients` are the places of those of the tangent program."""
 
     def __init__(
-        self, tangent: TangentCode, rows: Rows, count: int, every: int, lanes: Lanes, precision: Precision
+        self,
+        tangent: TangentCode,
+        coefficients: Sequence[str],
+        rows: Rows,
+        count: int,
+        every: int,
+        lanes: Lanes,
+        precision: Precision,
     ) -> None:
-        self.tangent, self.rows, self.count, self.every = tangent, rows, count, every
+        self.tangent, self.coefficients, self.rows, self.count, self.every = tangent, coefficients, rows, count, every
         self.size, self.lanes, self.precision = len(tangent.results), lanes, precision
+        self.format, self.watched = FORMATS[precision], lanes.count > 1
+        self.fresh = [lanes.at(i, array="fresh") for i in range(self.size)]
+        self.bound = lanes.at(self.size, array="fresh")
 
     def advanced(self) -> list[str]:
-        """The step of all vectors."""
+        """The step of all vectors; sets `lost` where one is no longer finite."""
 
         def column(j: str) -> str:
             return f"column = {self.lanes.rows(j, self.size)}"
 
         def at_once(j: str) -> list[str]:
-            fetched = self._copied(self.rows.old, self.rows.vectors)
-            return [column(j), *fetched, *self.lanes.over([*self._image(), *self._scaled()]), *self._orthonormalised(j)]
+            found = [*self._image(), *self._added("wild", self._unsafe(self.bound))]
+            return [column(j), *self.zero("wild"), *self.lanes.over(found), *self._scaled(j), *self._orthogonal(j)]
 
         def moved(j: str) -> list[str]:
-            fetched = [*self._copied(self.rows.old, self.rows.vectors), *self._bound(j, load=True)]
-            kept = [*self._copied(self.rows.vectors, self.rows.new), *self._bound(j, load=False)]
-            return [column(j), *fetched, *self.lanes.over(self._image()), *kept]
+            kept = [*self._pairs(self._column(), self.fresh), f"{self._bounds(j)} = {self.bound}"]
+            fetch = f"{self.bound} = {self._bounds(j)}"
+            return [column(j), *self.lanes.over([fetch, *self._image()]), *self.lanes.over(kept)]
 
         def later(j: str) -> list[str]:
-            fetched = [*self._copied(self.rows.new, self.rows.vectors), *self._bound(j, load=True)]
-            reset = self.lanes.over([f"{self._at(self.rows.bounds, j)} = real(0.0)"])
-            return [column(j), *fetched, *self.lanes.over(self._scaled()), *self._orthonormalised(j), *reset]
+            fetched = [*self._pairs(self.fresh, self._column()), f"{self.bound} = {self._bounds(j)}"]
+            reset = self.lanes.over([f"{self._bounds(j)} = real(0.0)"])
+            return [column(j), *self.lanes.over(fetched), *self._scaled(j), *self._orthogonal(j), *reset]
 
         if self.every == 1:
             return self.lanes.repeated("j", str(self.count), at_once)
@@ -93,114 +138,135 @@ class TangentVectors:
             *indented(self.lanes.repeated("j", str(self.count), later)),
         ]
 
-    def _at(self, row: int, vector: str) -> str:
-        """The place of the number that belongs to a vector."""
-        return self.lanes.at(row, self.lanes.rows(vector))
+    def whole(self, kind: int, vector: str) -> str:
+        """The place of an integer that belongs to a vector: its exponent, 0, faint, 1, or vanished, 2."""
+        return self.lanes.at(kind * self.count, self.lanes.rows(vector), "whole")
 
-    def _entries(self, row: int) -> list[str]:
-        """The places of a vector's entries, in the column at work for `vectors`."""
-        offset = "column" if row == self.rows.vectors else ""
-        return [self.lanes.at(row + i, offset) for i in range(self.size)]
+    def square(self, entries: Sequence[str]) -> str:
+        """The sum of squares."""
+        return " + ".join(f"{entry} * {entry}" for entry in entries)
 
-    def _copied(self, to: int, source: int) -> list[str]:
-        """Between the column at work and rows at a fixed place: only these a long loop can change."""
-        pairs = zip(self._entries(to), self._entries(source), strict=True)
-        return self.lanes.parts((), [f"{target} = {value}" for target, value in pairs])
+    def _column(self) -> list[str]:
+        """The places of the vector whose first row is `column`."""
+        return [self.lanes.at(self.rows.vectors + i, "column") for i in range(self.size)]
 
-    def _bound(self, j: str, *, load: bool) -> list[str]:
-        """The bound of a vector, to or from the row of the vector at work."""
-        here, kept = self.lanes.at(self.rows.bound), self._at(self.rows.bounds, j)
-        return self.lanes.over([f"{here} = {kept}" if load else f"{kept} = {here}"])
+    def _inverse(self, vector: str) -> str:
+        return self.lanes.at(self.rows.inverses, self.lanes.rows(vector))
+
+    def _bounds(self, vector: str) -> str:
+        return self.lanes.at(self.rows.bounds, self.lanes.rows(vector))
+
+    def _pairs(self, targets: Sequence[str], values: Sequence[str]) -> list[str]:
+        return [f"{target} = {value}" for target, value in zip(targets, values, strict=True)]
+
+    # ------------------------------------------------------------------------- what some lane of a group has met
+
+    def _bits(self, value: str) -> str:
+        return f"np.{self.precision}({value}).view(np.{self.format.whole})"
+
+    def zero(self, flag: str) -> list[str]:
+        return [f"{flag} = np.{self.format.whole}(0)"] if self.watched else []
+
+    def seen(self, flag: str, value: str) -> list[str]:
+        """Add the bits of a lane's number to those that a group has met."""
+        return self._added(flag, self._bits(value))
+
+    def _added(self, flag: str, bits: str) -> list[str]:
+        return [f"{flag} = np.{self.format.whole}({flag} | ({bits}))"] if self.watched else []
+
+    def _unsafe(self, value: str) -> str:
+        whole = f"np.{self.format.whole}"
+        return f"({self._bits(value)} - {whole}({self.format.lowest})) & {whole}({self.format.unsafe})"
+
+    def rarely(self, condition: str, lines: Sequence[str]) -> list[str]:
+        """Lines of all lanes that matter only if one of them has met something; for a single lane they cost less than the question."""
+        return [f"if {condition}:", *indented(self.lanes.over(lines))] if self.watched else list(lines)
+
+    # -------------------------------------------------------------------------------------------------- one vector
 
     def _image(self) -> list[str]:
-        """Rows `new` = J q_j, and the bound of its terms."""
+        """Vector `fresh` = J q_j, and the bound of its terms."""
         sizes = [self.lanes.at(self.rows.sizes + i) for i in range(self.size)]
-        lines = [f"q_{i} = {place}" for i, place in enumerate(self._entries(self.rows.old))]
+        lines = [f"q_{i} = {place}" for i, place in enumerate(self._column())]
         lines += [f"shared_{n} = {self._sum(terms)}" for n, terms in enumerate(self.tangent.temporaries)]
-        images = zip(self._entries(self.rows.new), self.tangent.results, strict=True)
-        lines += [f"{place} = {self._sum(terms)}" for place, terms in images]
+        lines += self._pairs(self.fresh, [self._sum(terms) for terms in self.tangent.results])
         terms = " + ".join(f"{place} * abs(q_{i})" for i, place in enumerate(sizes))
-        bound = self.lanes.at(self.rows.bound)
+        terms = f"real({self.format.least!r}) + {terms}"
         if self.every == 1:
-            return [*lines, f"{bound} = {terms}"]
+            return [*lines, f"{self.bound} = {terms}"]
         # noise of earlier steps grows with them: at most by the largest size
         largest = [f"largest = {sizes[0]}", *(f"largest = max(largest, {place})" for place in sizes[1:])]
-        return [*lines, *largest, f"{bound} = {terms} + largest * {bound}"]
+        return [*lines, *largest, f"{self.bound} = {terms} + largest * {self.bound}"]
 
     def _sum(self, terms: Sequence[Term]) -> str:
         text = ""
         for term in terms:
             variable = f"q_{term.variable}" if term.variable >= 0 else f"shared_{-1 - term.variable}"
-            factor = (
-                "" if term.coefficient is None else f"{self.lanes.at(self.rows.coefficients + term.coefficient)} * "
-            )
+            factor = "" if term.coefficient is None else f"{self.coefficients[term.coefficient]} * "
             text += (" - " if term.sign < 0 else " + ") + factor + variable
         if not text:
             return "real(0.0)"
         return f"-{text[3:]}" if text.startswith(" - ") else text[3:]
 
-    def _orthonormalised(self, j: str) -> list[str]:
-        """The column at work from rows `new`, which are scaled; the product of norms, counts and doubts."""
-        scale = self.lanes.at(self.rows.scale)
+    def _scaled(self, j: str) -> list[str]:
+        """Divide `fresh` and its bound by a power of two, and keep its exponent."""
+        form = self.format
+        some = self.watched and self.every == 1
+        only = " if taken else " if some else ""
+        lines = [
+            f"bits = {self._bits(self.bound)}",
+            *([f"taken = regular or ({self._unsafe(self.bound)}) != 0"] if some else []),
+            f"bits = np.{form.whole}(bits & np.{form.whole}({form.even}))",
+            f"scale = np.{form.whole}(np.{form.whole}({form.top}) - bits).view(np.{self.precision})"
+            + (only and f"{only}real(1.0)"),
+            f"{self.whole(0, j)} += (np.int64(bits >> np.{form.whole}({form.mantissa})) - np.int64({form.bias + 1}))"
+            + (only and f"{only}np.int64(0)"),
+            *(f"{place} *= scale" for place in (*self.fresh, self.bound)),
+        ]
+        if not some:
+            return self.lanes.over(lines)
+        return [f"regular = step % {RESCALED_EVERY} == 0", *self.rarely("regular or wild != 0", lines)]
+
+    def _orthogonal(self, j: str) -> list[str]:
+        """The column at work from `fresh`, its inverse square, counts, and whether numbers are finite."""
         passes = self.lanes.repeated("p", j, self._projected)
-        rows = zip(self._entries(self.rows.vectors), self._entries(self.rows.new), strict=True)
-        units = [f"unit_{i} = real(1.0) if {j} == {i} else real(0.0)" for i in range(self.size)]
-        return [
-            *self.lanes.repeated("repeat", "2", lambda _: passes),
-            *self._measured(j),
-            *units,
-            *self.lanes.parts(
-                [f"scale = {scale}", "small = real(1.0) if scale == real(0.0) else real(0.0)"],
-                [f"{target} = {value} * scale + small * unit_{i}" for i, (target, value) in enumerate(rows)],
+        noise = FAINT * self.precision.epsilon
+        limit, least = f"{self.bound} * real({noise!r})", f"real({noise**2!r})"
+        kept = [
+            *(f"v_{i} = {place}" for i, place in enumerate(self.fresh)),
+            f"square = {self.square([f'v_{i}' for i in range(self.size)])}",
+            f"limit = {limit}",
+            "inverse = real(-1.0) if square <= limit * limit else real(1.0) / square",
+            f"{self._inverse(j)} = inverse",
+            *self._pairs(self._column(), [f"v_{i}" for i in range(self.size)]),
+            *self.seen("noise", "inverse"),
+            *self.seen("lost", "abs(real(0.0) * (square + limit))"),
+        ]
+        units = [f"limit if {j} == {i} else real(0.0)" for i in range(self.size)]
+        replaced = [
+            f"if {self._inverse(j)} < real(0.0):",
+            *indented(
+                [
+                    f"square = {self.square(self.fresh)}",
+                    f"limit = {limit}",
+                    f"{self.whole(1, j)} += 1",
+                    f"{self.whole(2, j)} += 1 if square <= {least} * (limit * limit) else 0",
+                    *self._pairs(self._column(), units),
+                    f"{self._inverse(j)} = real(1.0) / (limit * limit)",
+                ]
             ),
         ]
-
-    def _scaled(self) -> list[str]:
-        """Divide rows `new` by a power of two, and keep its exponent."""
-        entries, real = self._entries(self.rows.new), f"np.{self.precision}"
-        width, bias, whole = _FORMATS[self.precision]
         return [
-            f"largest = abs({entries[0]})",
-            *(f"largest = max(largest, abs({entry}))" for entry in entries[1:]),
-            f"power = np.int64({real}(largest).view(np.{whole})) >> np.int64({width})",
-            f"scale = np.{whole}((np.int64({2 * bias}) - power) << np.int64({width})).view({real})",
-            f"{self.lanes.at(self.rows.power)} = real(power - np.int64({bias}))",
-            f"{self.lanes.at(self.rows.bound)} *= scale",
-            *(f"{entry} *= scale" for entry in entries),
+            *self.lanes.repeated("repeat", "2", lambda _: passes),
+            *self.zero("noise"),
+            *self.lanes.over(kept),
+            *self.rarely("noise < 0", replaced),
         ]
 
     def _projected(self, p: str) -> list[str]:
-        """Rows `new` minus their projection on vector p."""
-        entries = self._entries(self.rows.new)
+        """Vector `fresh` minus its projection on vector p."""
         other = [self.lanes.at(self.rows.vectors + i, "other") for i in range(self.size)]
-        inner = " + ".join(f"{a} * {b}" for a, b in zip(entries, other, strict=True))
-        kept = self.lanes.at(self.rows.scale)
-        removed = [f"{a} -= inner * {b}" for a, b in zip(entries, other, strict=True)]
-        return [
-            f"other = {self.lanes.rows(p, self.size)}",
-            *self.lanes.over([f"{kept} = {inner}"]),
-            *self.lanes.parts([f"inner = {kept}"], removed),
-        ]
-
-    def _measured(self, j: str) -> list[str]:
-        """The squared norm of rows `new`, into the product; row `scale` becomes what normalises them, 0 for a faint vector."""
-        width, bias, whole = _FORMATS[self.precision]
-        epsilon, real = self.precision.epsilon, f"np.{self.precision}"
-        product, bound = self._at(self.rows.product, j), self.lanes.at(self.rows.bound)
-        power, scale = self.lanes.at(self.rows.power), self.lanes.at(self.rows.scale)
-        exponent = self.lanes.at(0, self.lanes.rows(j), "exponent")
-        lines = [
-            f"square = {' + '.join(f'{entry} * {entry}' for entry in self._entries(self.rows.new))}",
-            f"least = real({(FAINT * epsilon) ** 2!r}) * ({bound} * {bound})",
-            "small = square <= least",
-            f"{self._at(self.rows.faint, j)} += real(1.0) if small else real(0.0)",
-            f"{self._at(self.rows.vanished, j)} += real(1.0) if square <= real({epsilon / FAINT**2!r}) * least else real(0.0)",
-            f"factor = {product} * (least if small else square)",
-            f"bits = np.int64({real}(factor).view(np.{whole}))",
-            f"shift = (bits >> np.int64({width})) - np.int64({bias})",
-            f"{product} = np.{whole}(bits - (shift << np.int64({width}))).view({real})",
-            f"{power} = real(shift) + real(2.0) * {power}",
-            f"{self.lanes.at(self.rows.doubt)} += real(0.0) * square",
-            f"{scale} = real(0.0) if small else real(1.0) / math.sqrt(square)",
-        ]
-        return [*self.lanes.over(lines), *self.lanes.over([f"{exponent} += np.int64({power})"])]
+        inner = " + ".join(f"{a} * {b}" for a, b in zip(self.fresh, other, strict=True))
+        lines = [f"inner = {self._inverse(p)} * ({inner})"]
+        lines += [f"{a} -= inner * {b}" for a, b in zip(self.fresh, other, strict=True)]
+        return [f"other = {self.lanes.rows(p, self.size)}", *self.lanes.over(lines)]

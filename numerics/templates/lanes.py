@@ -1,13 +1,14 @@
 """Lines of code for a group of replicas that advance together, a *lane* each.
 
-On the CPU every line stands in a loop over lanes, which becomes vector instructions. All real numbers lie in one array, `work`, in rows
-of one number per lane: rows of one array at constant distances cannot overlap, and the compiler sees that. On a device there is one
-lane; with all loops written out its places are constants, and its numbers stay in registers.
+On the CPU every line stands in a loop over lanes, which becomes vector instructions. Numbers lie in arrays in rows of one number per
+lane: rows of one array at constant distances cannot overlap, and the compiler sees that. What a loop writes while it reads rows at a
+variable place belongs into an array on the stack (`stack`), which overlaps no other. On a device there is one lane; with all loops
+written out its places are constants, and its numbers stay in registers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from numerics.precision import Precision
@@ -17,8 +18,6 @@ LANES = {Target.CPU: 64, Target.CUDA: 1}
 """Replicas that advance together: so many that the compiler vectorises a loop over them instead of writing it out."""
 STRIDE = {Precision.FLOAT64: 72, Precision.FLOAT32: 80}
 """The distance of rows on the CPU: whole cache lines, their number odd, else rows crowd into few sets of the cache."""
-ROWS_AT_A_TIME = 6
-"""Rows at a variable place that one loop over lanes changes: of more, the compiler gives up checking that they do not overlap."""
 _CACHE_LINE = 64
 
 
@@ -59,11 +58,6 @@ class Lanes:
         """A loop over lanes."""
         return list(lines) if self.count == 1 else [f"for lane in range({self.count}):", *indented(lines)]
 
-    def parts(self, first: Sequence[str], lines: Sequence[str]) -> list[str]:
-        """Loops over lanes, each over the lines `first` and a few of `lines`."""
-        starts = range(0, len(lines), ROWS_AT_A_TIME)
-        return [line for k in starts for line in self.over([*first, *lines[k : k + ROWS_AT_A_TIME]])]
-
     def repeated(self, variable: str, count: str, lines: Callable[[str], list[str]]) -> list[str]:
         """A loop; `lines` takes the text of the counter."""
         if self.unrolled and count.isdigit():
@@ -83,6 +77,13 @@ class Lanes:
             f"work = memory[skipped : skipped + {size}]",
         ]
         return Local("memory", (size + _CACHE_LINE // item,)), lines
+
+    def stack(self, name: str, rows: int) -> tuple[list[Local], list[str], list[str]]:
+        """An array of real numbers that overlaps no other: as a local array, or by lines and what they import."""
+        size = rows * self.stride
+        if self.count == 1:
+            return [Local(name, (size,))], [], []
+        return [], [f"{name} = stack_array({size}, real)"], ["from numerics.templates.stack import stack_array"]
 
 
 def indented(lines: Iterable[str], levels: int = 1) -> list[str]:

@@ -9,8 +9,8 @@ For x' = F(x; z) with Jacobian $J = \partial F / \partial x$, a tangent vector m
 The one with fewer products is taken. What does not depend on q (`coefficients`) is computed once per step for all vectors.
 
 `sizes` bound the rounding error: the sum over i of $|J|_{il}$, where $|\cdot|$ takes every sum for the sum of the absolute
-values of its terms. Where $1 - \eta h$ vanishes, its size is $1 + |\eta h|$, and what is left of it is of the order of the size
-times the resolution of the numbers: this is how a rank loss is told from a small number.
+values of its terms, those of the program too. Where $1 - \eta h$ vanishes, its size is $1 + |\eta h|$, and what is left of it is of
+the order of the size times the resolution of the numbers: this is how a rank loss is told from a small number.
 """
 
 from __future__ import annotations
@@ -83,8 +83,30 @@ def tangent_code(update: Sequence[Expr], state: Sequence[Expr], *, point: Expr |
     along = _directional(functions, symbols, direction, at)
     built = _Builder.of_forms(along, direction)
     best = built if built is not None and built.products < entries.products else entries
-    sizes = tuple(Add(*(size(row[i]) for row in jacobian)) for i in range(len(state)))
-    return TangentCode(tuple(best.coefficients), tuple(best.temporaries), tuple(best.results), sizes, jacobian)
+    coefficients, temporaries, results = tuple(best.coefficients), tuple(best.temporaries), tuple(best.results)
+    sizes = _sizes(coefficients, temporaries, results, len(state))
+    return TangentCode(coefficients, temporaries, results, sizes, jacobian)
+
+
+def _sizes(
+    coefficients: Sequence[Expr],
+    temporaries: Sequence[Sequence[Term]],
+    results: Sequence[Sequence[Term]],
+    count: int,
+) -> tuple[Expr, ...]:
+    """The sum over results of the sizes of all ways from an entry of q to them, taken backwards: sums stay sums."""
+    ways: dict[int, Expr] = {}
+
+    def add(terms: Sequence[Term], weight: Expr) -> None:
+        for term in terms:
+            factor = S.One if term.coefficient is None else size(coefficients[term.coefficient])
+            ways[term.variable] = ways.get(term.variable, S.Zero) + factor * weight
+
+    for terms in results:
+        add(terms, S.One)
+    for number in reversed(range(len(temporaries))):
+        add(temporaries[number], ways.get(-1 - number, S.Zero))
+    return tuple(ways.get(variable, S.Zero) for variable in range(count))
 
 
 def _derivative(expression: Expr, symbol: Symbol) -> Expr:

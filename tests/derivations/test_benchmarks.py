@@ -14,7 +14,20 @@ import numpy as np
 import pytest
 
 from derivations import display
-from derivations.benchmarks import c_code, committee, device, explicit, groups, memory, peer, solvers, systems, table
+from derivations.benchmarks import (
+    c_code,
+    committee,
+    device,
+    diagrams,
+    explicit,
+    groups,
+    memory,
+    peer,
+    solvers,
+    stability,
+    systems,
+    table,
+)
 from derivations.benchmarks.timing import (
     NotRun,
     Plan,
@@ -197,6 +210,17 @@ def test_numpy_and_c_find_the_lyapunov_exponents_of_the_generated_program():
     if shutil.which("cc"):
         library = next(iter(c_code.variants("lyapunov").values()))
         assert_same_law(solvers.exponents_in_c(library, 300, 64)(), found)
+
+
+def test_numpy_finds_the_exponents_of_the_phase_diagram():
+    rates, correlations = np.linspace(0.05, 2, 9), np.linspace(-0.9, 0.9, 7)
+    ours = diagrams.exponents(diagrams.net(), rates, correlations)
+    np.testing.assert_allclose(ours, diagrams.exponents_in_numpy(rates, correlations), atol=1e-11)
+
+
+@pytest.mark.parametrize("name", [name for name in stability.EXAMPLES if "inputs" not in name])
+def test_every_worked_example_has_exponents(name):
+    assert np.all(np.isfinite(stability.answer(name)))
 
 
 def test_many_fills_are_the_fills_of_many_steps():

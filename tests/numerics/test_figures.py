@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import sys
-import warnings
 
 import numpy as np
 import pytest
 import xarray as xr
+from figure_support import PHASES, drawn, labels
 
 from numerics import Agreement, compare
 from numerics.figures import (
     plot_agreement,
     plot_dataset,
     plot_distributions,
-    plot_phase_diagram,
     plot_power_laws,
     plot_residuals,
     svg_text,
 )
 from numerics.figures.paper import mathematical
-from numerics.figures.phases import FATES, NoPhaseDiagram
 from numerics.figures.results import NothingToPlot
 
 TIME = np.linspace(0, 2, 21)
-PHASES = ["saddle attracts", "correct learning", "incorrect learning", "complete instability", "instability"]
 
 
 def agreement(names=("m",), *, times=TIME, shift=0.0, approximation=None, error=0.0, diverged=0, replicas=100):
@@ -44,18 +41,6 @@ def agreement(names=("m",), *, times=TIME, shift=0.0, approximation=None, error=
         simulation[name].attrs["units"] = "1/n"
     simulation["diverged"] = ("replica", np.arange(replicas) < diverged)
     return compare(prediction, simulation)
-
-
-def labels(figure):
-    return [text.get_text().replace("\n", " ") for legend in figure.legends for text in legend.get_texts()]
-
-
-def drawn(figure):
-    """The axes that a reader sees, after the figure has been drawn without a warning."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        svg_text(figure)
-    return [panel for panel in figure.axes if panel.get_visible()]
 
 
 # ------------------------------------------------------------------------------------------------------ comparisons
@@ -242,112 +227,7 @@ def test_a_power_law_is_drawn_with_the_slope_that_theory_predicts():
     assert line[0] / line[-1] == pytest.approx(10)
 
 
-# ------------------------------------------------------------------------------------------------------ phase diagrams
-
-
-def diagram(columns=24, rows=20, **attributes):
-    """Exponents that vanish at eta = 1 and at tau = 1; the phase is decided by their signs."""
-    eta, tau = np.geomspace(0.1, 10, columns), np.linspace(0, 2, rows)
-    first, second = np.broadcast_arrays(np.log(eta)[:, None], (tau - 1)[None, :])
-    phase = np.where(first < 0, np.where(second < 0, 0, 1), np.where(second < 0, 2, 3)).astype(np.int8)
-    return xr.Dataset(
-        {"exponent": (("mode", "eta", "tau"), np.stack([first, second])),
-         "phase": (("eta", "tau"), phase, {"flag_values": np.arange(5, dtype=np.int8), "flag_meanings": PHASES})},
-        {"eta": ("eta", eta, {"long_name": "learning rate", "unit": "1"}), "tau": ("tau", tau), "mode": ["u + w", "u - w"]},
-        attributes,
-    )  # fmt: skip
-
-
-def outcomes(eta, tau, majority):
-    fraction = np.full((len(majority), len(FATES)), 0.05)
-    fraction[np.arange(len(majority)), [list(FATES).index(name) for name in majority]] = 0.8
-    return xr.Dataset({"fraction": (("point", "fate"), fraction)},
-                      {"fate": list(FATES), "eta": ("point", eta), "tau": ("point", tau)},
-                      {"replicas": 1000, "steps": 20_000})  # fmt: skip
-
-
-def test_a_phase_diagram_names_phases_curves_units_and_approximation():
-    figure = plot_phase_diagram(diagram(at="batch size 1", approximation="Gaussian closure"))
-    (panel,) = drawn(figure)
-    assert panel.get_xlabel() == r"learning rate $\eta$ [1]"
-    assert panel.get_ylabel() == r"$\tau$ [1]"
-    assert (panel.get_xscale(), panel.get_yscale()) == ("log", "linear")
-    assert labels(figure) == [
-        *PHASES[:4],
-        "exponent of $u + w$ is 0 (Gaussian closure)",
-        "exponent of $u - w$ is 0 (Gaussian closure)",
-    ]
-    assert {text.get_text().replace("\n", " ") for text in panel.texts} == set(PHASES[:4])
-    assert "at batch size 1" in figure._supxlabel.get_text()
-
-
-def test_regions_are_bounded_by_the_curves_where_the_exponents_vanish():
-    figure = plot_phase_diagram(diagram(columns=8, rows=8))
-    panel = figure.axes[0]
-    edges = {0: (0.1, 1, 0, 1), 1: (0.1, 1, 1, 2), 2: (1, 10, 0, 1), 3: (1, 10, 1, 2)}
-    regions = [found for found in panel.collections if found.get_paths() and len(found.get_facecolor())]
-    for phase, (left, right, low, high) in edges.items():
-        corners = np.concatenate([path.vertices for path in regions[phase].get_paths()])
-        assert corners[:, 0].min() == pytest.approx(left, rel=0.02)
-        assert corners[:, 0].max() == pytest.approx(right, rel=0.02)
-        assert corners[:, 1].min() == pytest.approx(low, abs=0.01)
-        assert corners[:, 1].max() == pytest.approx(high, abs=0.01)
-
-
-def test_phases_that_signs_do_not_decide_are_drawn_as_they_are():
-    data = diagram(columns=6, rows=6)
-    data["phase"].values[0, 0] = 4  # a cell of its own among cells with the same signs
-    figure = plot_phase_diagram(data)
-    assert "instability" in labels(figure)
-
-
-def test_infinite_exponents_and_an_exponent_of_one_sign_are_drawn_without_a_curve_too_many():
-    data = diagram()
-    data["exponent"].values[0] = -np.inf
-    data["phase"].values[:] = 0
-    figure = plot_phase_diagram(data)
-    assert drawn(figure)
-    assert sum("is 0" in label for label in labels(figure)) == 1
-
-
-def test_simulated_fates_are_markers_by_what_most_runs_did():
-    fates = outcomes([0.2, 5.0, 5.0], [0.5, 0.5, 1.5], ["correct", "saddle", "saddle"])
-    figure = plot_phase_diagram(diagram(), fates=fates)
-    (panel,) = drawn(figure)
-    assert labels(figure)[-2:] == ["SGD: saddle", "SGD: correct"]
-    points = [
-        found.get_offsets() for found in panel.collections if len(found.get_offsets()) and found.get_zorder() == 3
-    ]
-    assert sorted(map(len, points)) == [1, 2]
-    assert "1000 runs of 20000 steps" in figure._supxlabel.get_text()
-
-
-def test_fates_without_a_place_and_datasets_without_phases_are_refused():
-    with pytest.raises(NoPhaseDiagram, match="no coordinate eta, tau"):
-        plot_phase_diagram(diagram(), fates=outcomes([1.0], [1.0], ["saddle"]).drop_vars(["eta", "tau"]))
-    with pytest.raises(NoPhaseDiagram, match=r"got the variables q \('time',\)"):
-        plot_phase_diagram(xr.Dataset({"q": ("time", TIME)}))
-    with pytest.raises(NoPhaseDiagram, match="at least 2"):
-        plot_phase_diagram(diagram().isel(eta=slice(0, 1)))
-
-
-def test_fates_alone_are_fractions_with_intervals():
-    found = outcomes([1.0], [1.0], ["saddle"]).isel(point=0)
-    found["lower"], found["upper"] = found["fraction"] - 0.02, found["fraction"] + 0.02
-    (panel,) = drawn(plot_dataset(found))
-    assert [text.get_text() for text in panel.get_xticklabels()] == list(FATES)
-    with pytest.raises(NothingToPlot, match="phase diagram"):
-        plot_dataset(outcomes([1.0], [1.0], ["saddle"]))
-
-
 def test_an_agreement_without_a_prediction_beside_it_is_still_drawn():
     found = agreement()
     bare = Agreement(found.table, found.level, found.replicas, found.diverged)
     assert len(drawn(plot_agreement(bare))) == 2
-
-
-def test_every_phase_has_a_colour_of_its_own():
-    from numerics.figures.phases import REGIONS
-    from numerics.stability.phases import PHASES
-
-    assert len(set(REGIONS)) == len(REGIONS) >= len(PHASES)

@@ -9,7 +9,6 @@ from numerics import phase_diagram, solve, thresholds
 from numerics.stability.log_potentials import gamma_potential, uniform_potential
 from theory import (
     SGD,
-    AlgorithmNotCovered,
     Discrete,
     Empirical,
     Exponential,
@@ -189,13 +188,16 @@ def test_a_block_without_randomness_needs_no_runs():
     assert str(found["kind"][0].values) == "closed form"
 
 
-def test_cyclic_batches_of_a_matrix_are_no_independent_draws():
-    data = {(x, y): Empirical([1, 2, 3], [2, 1, 5])}
+def test_cyclic_batches_of_a_matrix_are_one_product():
+    rows = np.array([[1.0, 2.0], [2.0, 1.0], [3.0, 5.0]])
+    data = {(x, y): Empirical(*rows.T)}
     result = stability(
         Model((u1 * x + u2 * y) ** 2 / 2, [u1, u2], data), SGD(eta, sampling=Sampling.CYCLIC), point={u1: 0, u2: 0}
     )
-    with pytest.raises(AlgorithmNotCovered, match="cyclic"):
-        solve(result, at={eta: 0.1})
+    product = np.linalg.multi_dot([np.eye(2) - 0.1 * np.outer(row, row) for row in rows[::-1]])
+    found = solve(result, at={eta: 0.1})
+    assert str(found["kind"][0].values) == "closed form"
+    assert float(found["exponent"][0]) == pytest.approx(np.log(np.abs(np.linalg.eigvals(product)).max()) / 3, rel=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,10 @@ def quadrature(law, r):
         Exponential(),
         Gamma(3),
         Gamma(Rational(1, 2)),
+        Gamma(1),
         Gamma(Rational(7, 2)),
+        Gamma(Rational(5, 3)),
+        StudentT(5),
     ],
     ids=str,
 )
@@ -109,6 +112,27 @@ def test_potentials_of_finite_laws_are_sums_and_minus_infinity_at_an_outcome():
     assert Rademacher().log_potential(-1) == -oo
     assert Rademacher().log_potential(I).equals(log(2) / 2)
     assert Empirical([1, 3, 3]).log_potential(0).equals(2 * log(3) / 3)
+
+
+@pytest.mark.parametrize("r", [Rational(1, 3) + I, -1 - 2 * I / 3, 6 * I, Rational(2, 7)], ids=str)
+def test_potentials_of_finite_laws_and_mixtures_at_complex_points_agree_with_30_digits(r):
+    third = Rational(1, 3)
+    with mpmath.workdps(35):
+        point = mpmath.mpc(*(mpmath.mpf(part.p) / part.q for part in sympy.sympify(r).as_real_imag()))
+        distance = lambda x: mpmath.log(abs(x - point))  # noqa: E731
+        parts = quadrature(Normal(), r) / 3 + 2 * quadrature(Exponential(), r) / 3
+        cases = [
+            (Rademacher(), (distance(1) + distance(-1)) / 2),
+            (Discrete({1: third, -2: 2 * third}), distance(1) / 3 + 2 * distance(-2) / 3),
+            (Empirical([1, 3, 3]), distance(1) / 3 + 2 * distance(3) / 3),
+            (Mixture([(Normal(), third), (Exponential(), 2 * third)]), parts),
+            (
+                Mixture([(Normal(), third), (Rademacher(), 2 * third)]),
+                quadrature(Normal(), r) / 3 + (distance(1) + distance(-1)) / 3,
+            ),
+        ]
+        for law, expected in cases:
+            assert abs(mpmath.mpf(str(law.log_potential(r).evalf(32))) - expected) < mpmath.mpf(10) ** -27
 
 
 def test_mixture_potentials_are_weighted_sums():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import mpmath
@@ -15,6 +16,14 @@ def _depth(integrand: Expr, kind: type[Expr]) -> int:
     """How many nodes of a kind are nested inside an integrand: bound variables are named by it, so none is captured."""
     deeper = [_depth(argument, kind) for argument in integrand.args]
     return max(deeper, default=0) + isinstance(integrand, kind)
+
+
+def _is_positive(density: Callable[[float], Any], x: Any) -> bool:
+    """Whether a density is above what doubles hold."""
+    try:
+        return float(density(float(x))) > 0
+    except (OverflowError, ZeroDivisionError, ValueError):
+        return False
 
 
 class Quadrature(Expr):
@@ -61,7 +70,13 @@ class Quadrature(Expr):
             return self
         with mpmath.workprec(prec + 10):
             weighted = sympy.lambdify(self.variable, self.integrand * self.density, "mpmath")
-            return sympy.Float(mpmath.quad(weighted, [self.lower, self.upper]), precision=prec)
+            in_doubles = sympy.lambdify(self.variable, self.density, ["math", "mpmath"])
+            ends = sympy.lambdify([], [self.lower, self.upper], "mpmath")()
+
+            def guarded(x: Any) -> Any:  # exp(exp(10^8)), which mpmath would spell out, is no number to wait for
+                return weighted(x) if _is_positive(in_doubles, x) else mpmath.mpf(0)
+
+            return sympy.Float(mpmath.quad(guarded, ends), precision=prec)
 
     def _latex(self, printer: Any) -> str:
         shown = Symbol(self.variable.name[1:])

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from theory.laws.density import Density
     from theory.laws.draw import (
         Choice,
         Draw,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from theory.laws.law import Law, Slot
     from theory.laws.light_tailed import Exponential, Gamma, Uniform
     from theory.laws.mixture import Mixture
+    from theory.laws.sampler import Sampler
 
 _MODULE_OF = {
     "Law": "law",
@@ -43,6 +45,8 @@ _MODULE_OF = {
     "Cauchy": "heavy_tailed",
     "Mixture": "mixture",
     "Empirical": "empirical",
+    "Density": "density",
+    "Sampler": "sampler",
     "Draw": "draw",
     "Standard": "draw",
     "StandardNormal": "draw",
@@ -57,6 +61,7 @@ _MODULE_OF = {
 __all__ = [
     "Cauchy",
     "Choice",
+    "Density",
     "Discrete",
     "Draw",
     "Empirical",
@@ -67,6 +72,7 @@ __all__ = [
     "Normal",
     "Rademacher",
     "Row",
+    "Sampler",
     "Slot",
     "Standard",
     "StandardExponential",

@@ -53,11 +53,13 @@ def batch_of(model: Model, algorithm: SGD) -> Batch:
     if isinstance(mode, Persistent):
         raise SamplingNotCovered(
             f"stability covers batches of different steps that are independent or of one epoch, not sampling={mode}, whose samples "
-            f"stay for many steps; simulate it directly with numerics.fates"
+            f"stay for many steps; simulate it directly with numerics.fates",
+            mode,
         )
     if mode not in FRESH and len(model.data) > 1:
         raise SamplingNotCovered(
-            f"sampling={mode} is covered for one Empirical data set; this model has further random symbols besides it"
+            f"sampling={mode} is covered for one Empirical data set; this model has further random symbols besides it",
+            mode,
         )
     if isinstance(mode, Bernoulli) and model.data_count is not None:
         return Batch(mode.fraction * model.data_count, mode, model.data_count)
@@ -74,7 +76,11 @@ def batch_mean_values(curvature: Expr, randomness: Randomness, batch: Batch) -> 
     present = randomness.of(curvature)
     if not present.groups:
         return [(curvature, S.One)]
-    if present.continuous or not batch.size.is_Integer or present.outcome_count > LISTED:
+    if present.continuous or present.outcome_count > LISTED:
+        return None
+    if isinstance(batch.mode, Bernoulli):
+        return _subsets_of_any_size(curvature, present, batch.mode)
+    if not batch.size.is_Integer:
         return None
     size = int(batch.size)
     outcomes = [(sympy.expand(curvature.xreplace(values)), weight) for values, weight in present.outcomes()]
@@ -93,6 +99,22 @@ def batch_mean_values(curvature: Expr, randomness: Randomness, batch: Batch) -> 
     return _merged([_composition(chosen, size) for chosen in combinations_with_replacement(single, size)])
 
 
+def _subsets_of_any_size(curvature: Expr, present: Randomness, mode: Bernoulli) -> list[tuple[Expr, Expr]] | None:
+    """Every subset of the data, its sum over b N, with the probability b^k (1 - b)^(N - k) of its k samples."""
+    values = [sympy.expand(curvature.xreplace(outcome)) for outcome, _ in present.outcomes()]
+    count = len(values)
+    if 2**count > LISTED:
+        return None
+    b = mode.fraction
+    return _merged(
+        [
+            (sympy.Add(*chosen) / (b * count), b**k * (1 - b) ** (count - k))
+            for k in range(count + 1)
+            for chosen in combinations(values, k)
+        ]
+    )
+
+
 def _composition(chosen: tuple[tuple[Expr, Expr], ...], size: int) -> tuple[Expr, Expr]:
     """The mean of a multiset of values and the probability of drawing it."""
     repeats = [chosen.count(pair) for pair in dict.fromkeys(chosen)]
@@ -105,7 +127,7 @@ def _merged(pairs: list[tuple[Expr, Expr]]) -> list[tuple[Expr, Expr]]:
     for value, weight in pairs:
         key = sympy.expand(value)
         total[key] = total.get(key, S.Zero) + weight
-    return list(total.items())
+    return [(value, weight) for value, weight in total.items() if weight != 0]
 
 
 def batch_mean_law(curvature: Expr, randomness: Randomness, batch: Batch) -> tuple[Expr, Expr, object] | None:

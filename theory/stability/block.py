@@ -12,12 +12,15 @@ from sympy import Expr, ImmutableDenseMatrix, S, Symbol
 
 from theory.algorithm import Sampling
 from theory.equations import Clock, RandomMap
-from theory.errors import AlgorithmNotCovered, MomentDiverges, MomentDoesNotExist, UnsupportedExpectation
+from theory.errors import AlgorithmNotCovered, MomentDiverges, MomentDoesNotExist, UnsupportedExpectation, ValuesError
 from theory.identity import Identified
+from theory.laws.parameters import rationalized
+from theory.laws.sampler import Sampler
 from theory.stability.batches import FRESH, Batch
 from theory.stability.closed_form import closed_form
 from theory.stability.fixed_point import mean
 from theory.stability.logarithm import ExpectedLogarithm
+from theory.stability.moment_exponent import moment_exponent
 from theory.stability.randomness import Randomness
 from theory.update import sample_copies
 from theory.vectors import symbols
@@ -128,8 +131,18 @@ class Block(Identified):
     def kind(self) -> ExponentKind:
         """How the exponent is known before numbers are put in."""
         if not self.is_scalar:
-            return ExponentKind.MONTE_CARLO
-        return ExponentKind.QUADRATURE if self.closed_form is None else ExponentKind.CLOSED_FORM
+            from theory.stability.matrix_formulas import matrix_kind  # which builds on blocks
+
+            return matrix_kind(self)
+        if self.closed_form is not None:
+            return ExponentKind.CLOSED_FORM
+        return ExponentKind.MONTE_CARLO if self._holds_sampler else ExponentKind.QUADRATURE
+
+    @property
+    def _holds_sampler(self) -> bool:
+        """Whether a law of the curvature, or of a mixture's component, can only be drawn."""
+        laws = [law for _, law in self.randomness.of(self.curvature).groups]
+        return any(isinstance(part, Sampler) for law in laws for part in (law, *getattr(law, "laws", ())))
 
     @property
     def exponent(self) -> Expr:
@@ -149,6 +162,24 @@ class Block(Identified):
         """E log|carry + weight * mean curvature| of a scalar block."""
         names = tuple(self.randomness.of(self.curvature).symbols)
         return ExpectedLogarithm(self.step.carry, self.step.weight, self.curvature[0, 0], self.batch.size, names)
+
+    def moment_exponent(self, order: Any) -> Expr:
+        r"""The moment exponent $L(p)=\log\mathbb E|m|^p$ of a scalar block: its closed form, or the expectation that defines it.
+
+        `order`: a real number p > -1, or a real symbol. Closed are finite laws, even p (a polynomial in the learning rate) and batch
+        means with a Gamma law, as of squares of Gaussian numbers. Infinity where the moment does not exist.
+        Raises `AlgorithmNotCovered` for a matrix block, `ValuesError` for an order that is not real.
+        """
+        if not self.is_scalar:
+            raise AlgorithmNotCovered(
+                f"the block {self.name} is a product of {self.order} x {self.order} matrices, whose moment exponents have no formula "
+                f"here; numerics.moment_exponents computes them"
+            )
+        power = sympy.sympify(order)
+        if isinstance(order, bool) or not isinstance(power, Expr) or power.is_real is not True:
+            raise ValuesError(f"order={order!r}: expected a real number or a real symbol, the power p in E|m|^p")
+        parts = self.step.carry, self.step.weight, self.curvature[0, 0], self.randomness, self.batch
+        return moment_exponent(*parts, rationalized(power))
 
     @property
     def order(self) -> int:

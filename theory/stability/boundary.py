@@ -1,10 +1,11 @@
-r"""Phase boundaries of scalar blocks: where an exponent vanishes.
+r"""Phase boundaries: where the exponent of a scalar block vanishes, and where the mean square of a small block ceases to decay.
 
 For a batch mean of finitely many values with rational probabilities n_j/N the boundary is algebraic:
 
 $$ \Lambda = 0 \iff \prod_j m_j^{n_j} = \pm 1, $$
 
-two polynomials, which are factored; otherwise the exponent itself is the expression that vanishes.
+two polynomials, which are factored; otherwise the exponent itself is the expression that vanishes. The mean square ceases to decay at
+a root of $\det(I-\mathbb E\,\mathrm{Sym}^2A)$, a polynomial in the learning rate.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ import sympy
 from sympy import Expr, S, Symbol
 
 from theory.equations import Boundary, Clock
+from theory.errors import MomentDoesNotExist
 from theory.stability.batches import batch_mean_values
 from theory.stability.block import Block
+from theory.stability.mean_square import mean_square_factors
 
 DEGREE = 24
 """The largest power product that is multiplied out for an algebraic boundary."""
@@ -31,6 +34,21 @@ def boundaries_of(block: Block, learning_rate: Iterable[Symbol], model_hash: str
     if algebraic is None:
         return (_boundary(block.exponent, model_hash, ("stable", "unstable")),)
     return tuple(_boundary(factor, model_hash, ("one sign", "the other")) for factor in algebraic)
+
+
+def mean_square_boundaries_of(block: Block, learning_rate: Iterable[Symbol], model_hash: str) -> tuple[Boundary, ...]:
+    """Return where L(2) = 0 for a small block: each factor of det(I - E Sym^2 A), without the trivial root at no step at all.
+
+    Empty where a second moment does not exist, since L(2) is then infinite, and for the blocks that `mean_square_factors` leaves to
+    numerics.
+    """
+    rates = tuple(learning_rate)
+    try:
+        factors = mean_square_factors(block) or ()
+    except MomentDoesNotExist:
+        return ()
+    kept = (factor for factor in factors if factor not in rates and -factor not in rates)
+    return tuple(_boundary(factor, model_hash, ("one sign", "the other")) for factor in kept)
 
 
 def _boundary(expression: Expr, model_hash: str, sides: tuple[str, str]) -> Boundary:
@@ -54,7 +72,7 @@ def _algebraic(block: Block, learning_rate: tuple[Symbol, ...]) -> list[Expr] | 
     )
     found: dict[Expr, None] = {}
     for level in (S.One, S.NegativeOne):
-        for factor, _ in sympy.factor_list(sympy.expand(product - level))[1]:
+        for factor, _ in sympy.factor_list(sympy.numer(sympy.together(sympy.expand(product - level))))[1]:
             if factor.free_symbols and factor not in learning_rate and (-factor) not in learning_rate:
                 found[factor] = None
     return list(found)

@@ -79,7 +79,7 @@ def _quadratic_form(curvature: Expr, randomness: Randomness, t: Symbol) -> Expr 
     if any(means) or any(linear):
         return None
     trace, second = (covariance * quadratic).trace(), ((covariance * quadratic) ** 2).trace()
-    if (covariance * quadratic).rank() > 2:
+    if quadratic.rows > 2 and (covariance * quadratic).rank() > 2:
         return None
     root = sympy.sqrt(
         sympy.factor(sympy.expand(2 * second - trace**2))

@@ -17,6 +17,7 @@ from mpmath.libmp import NoConvergence
 from sympy import Abs, Expr, S, Symbol
 
 from theory.errors import UnsupportedExpectation
+from theory.expectation.quadrature import Quadrature
 from theory.laws.law import Law
 from theory.stability.batches import LISTED, Batch, batch_mean_law, batch_mean_values, single_symbol
 from theory.stability.randomness import Randomness
@@ -89,6 +90,8 @@ def _potentials(multiplier: Expr, symbol: Symbol, law: Any) -> Expr | None:
     try:
         potentials = [law.log_potential(root) for root in roots]
     except UnsupportedExpectation:
+        return None
+    if any(potential.has(Quadrature) for potential in potentials):  # an integral is no closed form
         return None
     return sympy.Add(sympy.log(Abs(leading)), *potentials)
 

@@ -7,8 +7,10 @@ simulation (`numerics.fates`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from typing import Any
 
 import sympy
@@ -16,15 +18,17 @@ from sympy import Expr, ImmutableDenseMatrix, S, Symbol
 
 from theory.algorithm import SGD
 from theory.equations import Assumption, Boundary, Clock, Display, Equations, Status, Step, Steps
-from theory.errors import UnknownValue
+from theory.errors import NeutralDirection, UnknownValue
 from theory.identity import content_hash
 from theory.model import Model
 from theory.references import PROBABILISTIC_STABILITY
 from theory.stability.batches import Batch, batch_of
 from theory.stability.block import Block, OneStep
-from theory.stability.boundary import boundaries_of
+from theory.stability.boundary import boundaries_of, mean_square_boundaries_of
 from theory.stability.characteristic import characteristic_function
-from theory.stability.fixed_point import local_hessian, read_point, require_fixed_point
+from theory.stability.fixed_point import local_hessian, read_point, require_affine, require_fixed_point
+from theory.stability.matrix_formulas import matrix_steps
+from theory.stability.mean_square import mean_square_threshold_of
 from theory.stability.randomness import Randomness, coefficients, nonvanishing_parts, spanning_matrices
 from theory.stability.splitting import Invariant, invariant_subspaces, is_scalar, restriction
 from theory.update import linear_update, refuse_unless_plain, require_statement
@@ -33,11 +37,12 @@ from theory.vectors import symbols
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Stability(Equations):
-    """The linearisation of SGD at a noise-free fixed point.
+    """The linearisation of SGD at a noise-free fixed point, or the linear part of an affine update.
 
-    `model`, `algorithm`: what was linearised. `point`: the fixed point. `hessian`: that of one sample's loss there. `blocks`: the
-    invariant subspaces, each with its curvature and its Lyapunov exponent per step. `boundaries`: expressions that vanish where a block
-    changes between stable and unstable. A matrix block has no line among `lines`: its exponents are computed.
+    `model`, `algorithm`: what was linearised. `point`: the fixed point, empty for an affine update with additive noise. `hessian`: that
+    of one sample's loss there. `blocks`: the invariant subspaces, each with its curvature and its Lyapunov exponent per step.
+    `boundaries`: expressions that vanish where a block changes between stable and unstable. A matrix block has no line among `lines`: its
+    exponents are computed.
     """
 
     model: Model
@@ -50,6 +55,12 @@ class Stability(Equations):
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "point", dict(self.point))
+
+    @property
+    def noise_free(self) -> bool:
+        """Whether SGD is at rest at `point`. Else the result is the linear part of an affine update, whose exponents tell whether a
+        stationary law exists, not whether a point attracts."""
+        return bool(self.point)
 
     @property
     def lines(self) -> tuple[tuple[Any, Any], ...]:
@@ -73,12 +84,25 @@ class Stability(Equations):
             raise UnknownValue(f"there is no block {name!r}; the blocks are {', '.join(names)}")
         return names[name]
 
+    @cached_property
+    def mean_square_boundaries(self) -> tuple[Boundary, ...]:
+        """Where L(2) = 0 for each small block, E A M A^T ceasing to contract: polynomials that vanish (`numerics` does the others)."""
+        rates = tuple(self.algorithm.learning_rate.free_symbols)
+        return tuple(
+            found for block in self.blocks for found in mean_square_boundaries_of(block, rates, self.model_hash)
+        )
+
+    @cached_property
+    def mean_square_thresholds(self) -> Mapping[str, Expr | None]:
+        """The learning rate up to which each block, by name, is mean-square stable: 0 if never, None where no formula is found."""
+        return {block.name: mean_square_threshold_of(block, self.algorithm) for block in self.blocks}
+
     def content(self) -> tuple[Any, ...]:
         return self.clock, self.point, self.hessian, self.blocks
 
     def __str__(self) -> str:
         where = ", ".join(f"{parameter} = {value}" for parameter, value in self.point.items())
-        rows = [f"noise-free fixed point {where}"]
+        rows = [f"noise-free fixed point {where}" if self.noise_free else "linear part of an affine update"]
         for block in self.blocks:
             copies = f", {block.multiplicity} copies" if block.multiplicity > 1 else ""
             if block.is_scalar:
@@ -114,7 +138,7 @@ def exponent_of(block: Block) -> Display:
     return Display("Lambda({})", r"\Lambda_{{{}}}", block.label)
 
 
-def stability(model: Model, algorithm: SGD, *, point: Mapping[Any, Any]) -> Stability:
+def stability(model: Model, algorithm: SGD, *, point: Mapping[Any, Any] | None = None) -> Stability:
     r"""Return the stability of SGD at a noise-free fixed point: blocks, Lyapunov exponents, phase boundaries.
 
     With H(z) the Hessian of one sample's loss at the point and a batch B of S samples, plain SGD is linearised to
@@ -128,11 +152,13 @@ def stability(model: Model, algorithm: SGD, *, point: Mapping[Any, Any]) -> Stab
     ----------
     model : an explicit model (vectors are expanded by `model.components`), its loss twice differentiable at the point.
     algorithm : an `SGD`; its batch size may be a symbol for independent draws.
-    point : a value for every parameter; expressions of hyperparameters and of further real symbols are allowed.
+    point : a value for every parameter; expressions of hyperparameters and of further real symbols are allowed. Left out for an update
+        that is affine in the parameters (a quadratic loss), which need not rest anywhere: theta' = A theta + b with additive noise b. A
+        unique stationary law exists if Lambda < 0 and E log+|b| is finite.
 
     Raises `NotNoiseFreeFixedPoint` with the residual gradient, `NotDifferentiable` at a kink, `SamplingNotCovered`,
     `AlgorithmNotCovered` (temperature, constraints, proximal steps), `UnsupportedExpectation` for vector models,
-    `MissingValue` and `UnknownValue` for a point that does not fit.
+    `MissingValue` and `UnknownValue` for a point that does not fit. Warns of a `NeutralDirection` (once, with all of them).
 
     Validity: exact for the linearised dynamics. Lambda < 0 everywhere: SGD started close to the point converges to it with a
     probability that tends to one; Lambda > 0: it does not stay near. Neutral directions are reported and never counted
@@ -153,14 +179,27 @@ def stability(model: Model, algorithm: SGD, *, point: Mapping[Any, Any]) -> Stab
     """
     require_statement(model, algorithm, "stability")
     refuse_unless_plain(algorithm, "stability")
-    where = read_point(model, point)
+    if point is None:
+        require_affine(model)
+        found = _linearised(model, algorithm, ())
+    else:
+        found = _linearised(model, algorithm, tuple(read_point(model, point).items()))
+    _warn_of_neutral(found.blocks, model.parameters)
+    return found
+
+
+@lru_cache(maxsize=64)
+def _linearised(model: Model, algorithm: SGD, point: tuple[tuple[Symbol, Expr], ...]) -> Stability:
+    """The derivation. It depends on the content of its arguments alone: the same question is not worked out twice."""
+    where = dict(point)
     batch = batch_of(model, algorithm)
-    require_fixed_point(model, algorithm, where)
+    if where:
+        require_fixed_point(model, algorithm, where)
     hessian, randomness = local_hessian(model, algorithm, where)
-    step = _one_step(model, algorithm)
+    step = one_step(model, algorithm)
     spanning = spanning_matrices(hessian, randomness)
     pieces = invariant_subspaces(spanning, len(model.parameters))
-    blocks = _merged([_block(piece, hessian, randomness, batch, step, model) for piece in pieces])
+    blocks = _merged([_block(piece, hessian, spanning, randomness, batch, step, model) for piece in pieces])
     identity = content_hash((model, algorithm, tuple(where.items())))
     rate = tuple(algorithm.learning_rate.free_symbols)
     return Stability(
@@ -172,14 +211,32 @@ def stability(model: Model, algorithm: SGD, *, point: Mapping[Any, Any]) -> Stab
         boundaries=tuple(boundary for block in blocks for boundary in boundaries_of(block, rate, identity)),
         clock=Clock.STEPS,
         conventions=(*algorithm.conventions(), "exponents are natural logarithms per step"),
-        assumptions=_assumptions(blocks, batch),
+        assumptions=_assumptions(where, blocks, batch),
         steps=_steps(where, hessian, randomness, spanning, blocks, batch),
         references=(PROBABILISTIC_STABILITY,),
         model_hash=identity,
     )
 
 
-def _one_step(model: Model, algorithm: SGD) -> OneStep:
+def _warn_of_neutral(blocks: tuple[Block, ...], parameters: tuple[Any, ...]) -> None:
+    """Warn once of the directions along which no sample curves the loss."""
+    neutral = [block for block in blocks if block.is_neutral]
+    if not neutral:
+        return
+    directions = [_direction(block.vectors[:, j], parameters) for block in neutral for j in range(block.vectors.cols)]
+    step = neutral[0].step
+    exponent = None if step.has_velocity else sympy.log(sympy.Abs(step.carry))
+    shown = "" if exponent is None else f", with the exponent {exponent}"
+    verdict = (
+        "nothing moves along them to first order, linear theory does not decide them"
+        if neutral[0].is_silent
+        else f"decay alone moves them{shown}"
+    )
+    message = f"no sample curves the loss along {', '.join(map(str, directions))}: {verdict}"
+    warnings.warn(NeutralDirection(directions, exponent, message), stacklevel=3)
+
+
+def one_step(model: Model, algorithm: SGD) -> OneStep:
     """The scalars of the linearised step, read off the update of one parameter: they are the same for all."""
     update = linear_update(model, algorithm)
     parameter = model.parameters[0]
@@ -203,13 +260,19 @@ def _one_step(model: Model, algorithm: SGD) -> OneStep:
 
 
 def _block(
-    piece: Invariant, hessian: sympy.MatrixBase, randomness: Randomness, batch: Batch, step: OneStep, model: Model
+    piece: Invariant,
+    hessian: sympy.MatrixBase,
+    spanning: Sequence[sympy.MatrixBase],
+    randomness: Randomness,
+    batch: Batch,
+    step: OneStep,
+    model: Model,
 ) -> Block:
     """The block of an invariant subspace; one on which every sample is a multiple of the identity is one with copies."""
     curvature = restriction(hessian, piece.basis)
     if not any(nonvanishing_parts(entry, randomness) for entry in curvature):
         curvature = sympy.zeros(*curvature.shape)  # no sample curves the loss here, though the expression may be long
-    if piece.irreducible and _is_multiple_of_identity(piece, hessian, randomness):
+    if piece.irreducible and _is_multiple_of_identity(piece, spanning):
         copies, curvature = piece.basis.cols, curvature[:1, :1]
     else:
         copies = 1
@@ -225,8 +288,8 @@ def _block(
     )
 
 
-def _is_multiple_of_identity(piece: Invariant, hessian: sympy.MatrixBase, randomness: Randomness) -> bool:
-    return all(is_scalar(restriction(matrix, piece.basis)) for matrix in spanning_matrices(hessian, randomness))
+def _is_multiple_of_identity(piece: Invariant, spanning: Sequence[sympy.MatrixBase]) -> bool:
+    return all(is_scalar(restriction(matrix, piece.basis)) for matrix in spanning)
 
 
 def _readable(entry: Expr, randomness: Randomness) -> Expr:
@@ -256,13 +319,19 @@ def _merged(blocks: list[Block]) -> tuple[Block, ...]:
 # ------------------------------------------------------------------------------------------------- how it came about
 
 
-def _assumptions(blocks: tuple[Block, ...], batch: Batch) -> tuple[Assumption, ...]:
+def _assumptions(point: Mapping[Symbol, Expr], blocks: tuple[Block, ...], batch: Batch) -> tuple[Assumption, ...]:
+    at_rest = Assumption(
+        "every sample's gradient vanishes at the point",
+        Status.CHECKED,
+        "its coefficients in the continuous symbols vanish at every outcome of the finite laws",
+    )
+    additive = Assumption(
+        "E log+|b| of the additive noise b is finite: a unique stationary law then exists where every exponent is negative",
+        Status.STATED,
+        "the update is affine in the parameters, theta' = A theta + b; no point was given",
+    )
     found = [
-        Assumption(
-            "every sample's gradient vanishes at the point",
-            Status.CHECKED,
-            "its coefficients in the continuous symbols vanish at every outcome of the finite laws",
-        ),
+        at_rest if point else additive,
         Assumption("batches of different steps are independent", Status.CHECKED, f"sampling: {batch.mode}"),
     ]
     neutral = [block.name for block in blocks if block.is_silent]
@@ -294,16 +363,24 @@ def _steps(
     blocks: tuple[Block, ...],
     batch: Batch,
 ) -> Steps:
+    at_rest = Step(
+        "Check that the point is a noise-free fixed point",
+        tuple(point.items()),
+        "the gradient of every sample, weight decay included, vanishes there",
+    )
+    affine = Step(
+        "Check that the update is affine in the parameters",
+        (),
+        "the gradient of every sample is of degree one in them at most",
+    )
     steps = [
-        Step(
-            "Check that the point is a noise-free fixed point",
-            tuple(point.items()),
-            "the gradient of every sample, weight decay included, vanishes there",
-        ),
+        at_rest if point else affine,
         Step(
             "Take the Hessian of one sample's loss",
             ((Display("H", "H"), hessian),),
-            "the step is linearised at the point",
+            "the step is linearised at the point"
+            if point
+            else "it is free of the parameters: the linear part of the step",
         ),
         Step(
             "Split the space for all samples at once",
@@ -332,6 +409,7 @@ def _steps(
             )
         )
     steps += _integral(block for block in scalar if block.closed_form is None)
+    steps += matrix_steps(blocks)
     return Steps(steps)
 
 

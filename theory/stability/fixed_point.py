@@ -53,10 +53,13 @@ def local_hessian(
     """The Hessian of the loss at a point, without weight decay, of one sample (full batch: of the data)."""
     _refuse_kinks(model, point)
     randomness, images = randomness_of(model)
-    slopes = gradient(model).scalars
-    hessian = ImmutableDenseMatrix(
-        [[_derivative(slope, other, point, images) for other in model.parameters] for slope in slopes.values()]
-    )
+    slopes, parameters = gradient(model).scalars, model.parameters
+    entries = {
+        (i, j): _derivative(slopes[parameters[i]], parameters[j], point, images)
+        for i in range(len(parameters))
+        for j in range(i, len(parameters))
+    }
+    hessian = ImmutableDenseMatrix(len(parameters), len(parameters), lambda i, j: entries[min(i, j), max(i, j)])
     if is_full_batch(model, algorithm):
         hessian = hessian.applyfunc(lambda entry: mean(entry, randomness))
     return hessian, randomness.of(hessian)
@@ -136,9 +139,22 @@ def require_fixed_point(model: Model, algorithm: SGD, point: Mapping[Symbol, Exp
         raise NotNoiseFreeFixedPoint(
             residual,
             f"{where} is no noise-free fixed point: there {shown}, which does not vanish for every sample. "
-            f"fixed_points(model, algorithm) lists the points where it does; a minimum with label noise is described by "
-            f"its moments instead",
+            f"fixed_points(model, algorithm) lists the points where it does. For a quadratic loss with label noise leave point out: "
+            f"stability(model, algorithm) is then about its stationary law, and moments(model, algorithm) about its size",
         )
+
+
+def require_affine(model: Model) -> None:
+    """Raise `MissingValue` unless the gradient of every sample is affine in the parameters, so that no point is needed."""
+    refuse_vectors(model)
+    for parameter, slope in gradient(model).scalars.items():
+        degree_one = slope.is_polynomial(*model.parameters) and sympy.Poly(slope, *model.parameters).total_degree() <= 1
+        if not degree_one:
+            names = ", ".join(f"{p.name}: ..." for p in model.parameters)
+            raise MissingValue(
+                f"point may be left out only where the gradient is affine in the parameters; d loss / d {parameter} = {slope} is not. Give "
+                f"the fixed point, point={{{names}}}; fixed_points(model, algorithm) lists those without noise"
+            )
 
 
 def fixed_points(model: Model, algorithm: SGD) -> list[dict[Symbol, Expr]]:
@@ -201,6 +217,11 @@ def _solved(equations: list[Expr], unknowns: tuple[Symbol, ...]) -> list[dict[Sy
 
 
 def _derivative(slope: Expr, parameter: Symbol, point: Mapping[Symbol, Expr], images: Mapping[Symbol, Expr]) -> Expr:
+    if slope.is_polynomial(
+        *point
+    ):  # then the other parameters may take their places first, which leaves little to differentiate
+        others = {other: place for other, place in point.items() if other != parameter}
+        return sympy.expand(sympy.diff(slope.xreplace(others), parameter).xreplace(dict(point)).xreplace(dict(images)))
     entry = sympy.diff(slope, parameter)
     spikes = {
         node: S.Zero for node in entry.atoms(sympy.DiracDelta)

@@ -80,7 +80,7 @@ def randomness_of(model: Model) -> tuple[Randomness, dict[Symbol, Expr]]:
     images: dict[Symbol, Expr] = {}
     for names, law in model.data:
         covariance = getattr(law, "covariance", None)
-        if covariance is None or len(names) == 1 or sympy.Matrix(covariance).det().equals(0) is not True:
+        if covariance is None or len(names) == 1 or not vanishes(sympy.Matrix(covariance).det()):
             groups.append((names, law))
             continue
         from theory.laws import Normal
@@ -203,7 +203,19 @@ def vanishes(expression: Any) -> bool:
         exact = not expression.has(sympy.Float)
         return bool(sympy.simplify(expression) == 0) if exact else bool(abs(expression.evalf()) < _rounding(expression))
     expanded = sympy.expand(expression)
-    return expanded == 0 or bool(sympy.simplify(expanded) == 0)
+    if expanded == 0:
+        return True
+    if _is_rational(expanded):  # decided without heuristics
+        return bool(sympy.cancel(expanded) == 0)
+    return bool(sympy.simplify(expanded) == 0)
+
+
+def _is_rational(expression: Expr) -> bool:
+    """Whether an expression is a rational function of symbols with rational coefficients."""
+    return all(
+        isinstance(node, (sympy.Add, sympy.Mul, Symbol, sympy.Rational)) or (node.is_Pow and node.exp.is_Integer)
+        for node in sympy.preorder_traversal(expression)
+    )
 
 
 def _rounding(expression: Expr) -> float:
