@@ -43,14 +43,17 @@ def derive(file: ModelFile, theory: Theory, *, fluctuations: bool = False) -> Eq
     return language.moments(file.model, file.algorithm, of=file.statistics)
 
 
-def _point(file: ModelFile) -> Mapping[Any, Any]:
-    if not file.point:
+def _point(file: ModelFile) -> Mapping[Any, Any] | None:
+    """The point of the file; None where it states none and an affine update needs none."""
+    from theory.stability.fixed_point import is_affine
+
+    if not file.point and not is_affine(file.model):
         raise ModelFileError(
             file.path,
             f"{file.path} states no point, and stability is that of a fixed point of SGD; add point with a number for "
             f"each of {', '.join(map(str, file.model.parameters))}",
         )
-    return file.point
+    return file.point or None
 
 
 def with_values(equations: Equations, at: Mapping[str, Any], file: ModelFile) -> Equations:

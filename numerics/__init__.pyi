@@ -31,7 +31,6 @@ from numerics.solve.methods import (
 )
 from numerics.stability.certificates import certificates as certificates
 from numerics.stability.chernoff import ChernoffBound as ChernoffBound, chernoff_bound as chernoff_bound
-from numerics.stability.evidence import Certificate as Certificate, Rigour as Rigour
 from numerics.stability.hill import hill_estimate as hill_estimate
 from numerics.stability.mean_square import (
     MeanSquareThreshold as MeanSquareThreshold,
@@ -39,6 +38,7 @@ from numerics.stability.mean_square import (
 )
 from numerics.stability.moment_exponents import log_variance as log_variance, moment_exponents as moment_exponents
 from numerics.stability.phase_diagram import phase_diagram as phase_diagram
+from numerics.stability.proofs.evidence import Certificate as Certificate, Rigour as Rigour
 from numerics.stability.tail_index import (
     Tail as Tail,
     TailIndex as TailIndex,

@@ -10,7 +10,7 @@ import numpy as np
 import sympy
 from numpy.typing import NDArray
 
-from numerics.stability.panels import composite, graded
+from numerics.stability.scalar.panels import composite, graded
 from theory.errors import UnsupportedExpectation
 from theory.laws import Density
 from theory.laws.pieces import peaks

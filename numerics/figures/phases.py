@@ -22,7 +22,7 @@ from numerics.figures.paper import (
     wrapped,
 )
 from numerics.figures.regions import draw_regions, scaled, unscaled
-from numerics.stability.level_curves import Field, level_curves
+from numerics.stability.level_sets.level_curves import Field, level_curves
 from theory.errors import InvalidRequest
 
 if TYPE_CHECKING:

@@ -11,15 +11,15 @@ import numpy as np
 import sympy
 from sympy import Symbol
 
-from numerics.stability.enclosed_steps import EnclosedStep
-from numerics.stability.evidence import Certificate, Method, MomentBound, Rigour
-from numerics.stability.exact_steps import ExactStep, NotRational, exact_affine, exact_batches
 from numerics.stability.exponents import grid_of, refuse_arrays, refuse_impossible
-from numerics.stability.log_sums import LogarithmSum, enclosed_log_sum
-from numerics.stability.lyapunov_inequality import LyapunovInequality, lyapunov_form
-from numerics.stability.norm_bounds import WordNorms, word_norms
+from numerics.stability.matrix.second_moments import SecondMoments, second_moment_radius
 from numerics.stability.problem import Grid
-from numerics.stability.second_moments import SecondMoments, second_moment_radius
+from numerics.stability.proofs.enclosed_steps import EnclosedStep
+from numerics.stability.proofs.evidence import Certificate, Method, MomentBound, Rigour
+from numerics.stability.proofs.exact_steps import ExactStep, NotRational, exact_affine, exact_batches
+from numerics.stability.proofs.log_sums import LogarithmSum, enclosed_log_sum
+from numerics.stability.proofs.lyapunov_inequality import LyapunovInequality, lyapunov_form
+from numerics.stability.proofs.norm_bounds import WordNorms, word_norms
 from theory import Block, ExponentKind, Stability
 from theory.errors import MomentDiverges, MomentDoesNotExist, UnsupportedExpectation
 from theory.stability.mean_square import has_independent_batches
@@ -243,7 +243,7 @@ def _why_not_listed(block: Block) -> str:
 
 
 def _convexity(block: Block, grid: Grid, values: Mapping[Symbol, Fraction]) -> Iterator[Certificate]:
-    from numerics.stability.moment_exponent import (
+    from numerics.stability.scalar.moment_exponent import (
         scalar_moment_exponent,
     )  # which loads kernels that only this road needs
 

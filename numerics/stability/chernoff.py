@@ -10,8 +10,8 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from numerics.stability.exponents import grid_of, refuse_arrays, refuse_impossible
-from numerics.stability.moment_exponent import scalar_moment_exponent
 from numerics.stability.problem import Grid
+from numerics.stability.scalar.moment_exponent import scalar_moment_exponent
 from theory import Block, ExponentKind, Sampling, Stability
 from theory.errors import AlgorithmNotCovered, InvalidRequest
 

@@ -16,11 +16,11 @@ from numerics.averages import matrix_values
 from numerics.precision import Precision
 from numerics.quadrature import has_quadrature
 from numerics.results import versions
-from numerics.stability.exponent import scalar_exponent
-from numerics.stability.matrix_blocks import matrix_exponent
+from numerics.stability.matrix.matrix_blocks import matrix_exponent
 from numerics.stability.phases import PHASES, phases_of
 from numerics.stability.problem import Array, Estimate, Grid
 from numerics.stability.runs import DEFAULT_RUNS, Runs
+from numerics.stability.scalar.exponent import scalar_exponent
 from numerics.values import number_for, numbers_for
 from theory import Block, Stability
 from theory.errors import InvalidLaw, InvalidRequest, UnsupportedExpectation, ValuesError
@@ -126,7 +126,9 @@ def exponents_on(equations: Stability, grid: Grid, runs: Runs) -> Exponents:
         for block in equations.blocks
     )
     spectra = tuple(_mean_curvature(block, grid) for block in equations.blocks)
-    return Exponents(estimates, spectra, phases_of(equations.blocks, estimates, spectra))
+    return Exponents(
+        estimates, spectra, phases_of(equations.blocks, estimates, spectra, noise_free=equations.noise_free)
+    )
 
 
 def refuse_impossible(equations: Stability, grid: Grid) -> None:

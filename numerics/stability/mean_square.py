@@ -11,10 +11,10 @@ import sympy
 from sympy import Symbol
 
 from numerics.stability.exponents import refuse_arrays
-from numerics.stability.first_crossing import Crossing, first_crossing
-from numerics.stability.pencil import Curvature, SecondMomentShape, UnstableDirection, largest_of_pencil, split
+from numerics.stability.matrix.first_crossing import Crossing, first_crossing
+from numerics.stability.matrix.pencil import Curvature, SecondMomentShape, UnstableDirection, largest_of_pencil, split
+from numerics.stability.matrix.symmetric_power import even_moment_exponent
 from numerics.stability.problem import Grid
-from numerics.stability.symmetric_power import even_moment_exponent
 from numerics.values import numbers_for
 from theory import SGD, Block, ExponentKind, Sampling, Stability
 from theory.errors import (

@@ -12,9 +12,9 @@ import numpy as np
 import xarray as xr
 
 from numerics.stability.exponents import attributes, checked_runs, exponents_on, grid_of, refuse_impossible
-from numerics.stability.moment_exponent import checked_order, scalar_log_variance, scalar_moment_exponent
 from numerics.stability.problem import Estimate, Grid
 from numerics.stability.runs import Runs
+from numerics.stability.scalar.moment_exponent import checked_order, scalar_log_variance, scalar_moment_exponent
 from numerics.targets import Target
 from theory import Block, Stability
 from theory.errors import AlgorithmNotCovered, InvalidRequest
@@ -112,7 +112,9 @@ def block_moment_exponent(block: Block, grid: Grid, order: float, runs: Runs) ->
     """L(order) of one block, scalar or matrix, at every point of a grid."""
     if block.is_scalar:
         return scalar_moment_exponent(block, grid, order, seed=runs.seed)
-    from numerics.stability.matrix_blocks import matrix_moment_exponent  # whose simulated roads come here in turn
+    from numerics.stability.matrix.matrix_blocks import (
+        matrix_moment_exponent,  # whose simulated roads come here in turn
+    )
 
     return matrix_moment_exponent(block, grid, order, runs)
 

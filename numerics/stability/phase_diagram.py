@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from numerics.stability.boundaries import Boundary, Plane, exponent_boundaries
 from numerics.stability.exponents import (
     attributes,
     checked_runs,
@@ -17,9 +16,10 @@ from numerics.stability.exponents import (
     phase_attributes,
     refuse_arrays,
 )
-from numerics.stability.moment_exponent import checked_order
+from numerics.stability.level_sets.boundaries import Boundary, Plane, exponent_boundaries
 from numerics.stability.moment_exponents import moment_exponents_on
 from numerics.stability.problem import Estimate
+from numerics.stability.scalar.moment_exponent import checked_order
 from numerics.targets import Target
 from theory import Stability
 from theory.errors import InvalidRequest, UnknownValue

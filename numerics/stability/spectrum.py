@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from numerics.stability.determinant import determinant_exponent
-from numerics.stability.exponent import scalar_exponent
 from numerics.stability.exponents import attributes, grid_of, refuse_impossible
-from numerics.stability.matrix_blocks import matrix_spectrum
+from numerics.stability.matrix.determinant import determinant_exponent
+from numerics.stability.matrix.matrix_blocks import matrix_spectrum
+from numerics.stability.matrix.spectra import Spectrum
 from numerics.stability.problem import Array, Estimate, Grid
 from numerics.stability.runs import Runs
-from numerics.stability.spectra import Spectrum
+from numerics.stability.scalar.exponent import scalar_exponent
 from theory import Block, Stability
 from theory.errors import InvalidRequest
 

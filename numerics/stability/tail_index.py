@@ -19,11 +19,11 @@ import numpy as np
 from scipy.optimize import brentq
 
 from numerics.stability.exponents import checked_runs, exponents_on, grid_of, refuse_arrays
-from numerics.stability.moment_exponent import scalar_highest_order
+from numerics.stability.level_sets.tail_support import largest_multiplier
 from numerics.stability.moment_exponents import block_moment_exponent
 from numerics.stability.problem import Estimate, Grid
 from numerics.stability.runs import Runs
-from numerics.stability.tail_support import largest_multiplier
+from numerics.stability.scalar.moment_exponent import scalar_highest_order
 from numerics.targets import Target
 from theory import Block, ExponentKind, Sampling, Stability
 from theory.errors import UnknownValue

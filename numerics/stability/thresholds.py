@@ -1,8 +1,8 @@
 r"""Thresholds: the values of one symbol at which a fixed point is stable, as a set of intervals.
 
 An exponent may vanish several times, so that nothing is bisected blindly. Three cases know all their roots, as functions of the learning
-rate of a scalar block: batch means with finitely many values (`numerics.stability.finite_sums`), for Lambda and for L(p) with p < 1; and
-any law for p >= 1, since
+rate of a scalar block: batch means with finitely many values (`numerics.stability.level_sets.finite_sums`), for Lambda and for L(p)
+with p < 1; and any law for p >= 1, since
 
 $$ e^{L(p)} = \mathbb{E}|1 - \eta c|^p $$
 
@@ -21,13 +21,21 @@ import numpy as np
 from sympy import Symbol
 
 from numerics.stability.exponents import checked_runs, exponents_on, grid_of, refuse_arrays, refuse_impossible
-from numerics.stability.finite_sums import finite_sum, is_affine
-from numerics.stability.moment_exponent import checked_order
+from numerics.stability.level_sets.finite_sums import finite_sum, is_affine
+from numerics.stability.level_sets.sign_changes import Evaluation, bracketed, crossings, is_negative, lowest
+from numerics.stability.level_sets.stable_sets import (
+    MATRIX_SCAN,
+    SCAN,
+    Interval,
+    StableSet,
+    Thresholds,
+    joined,
+    together,
+)
 from numerics.stability.moment_exponents import block_moment_exponent
 from numerics.stability.problem import Array, Grid
 from numerics.stability.runs import Runs
-from numerics.stability.sign_changes import Evaluation, bracketed, crossings, is_negative, lowest
-from numerics.stability.stable_sets import MATRIX_SCAN, SCAN, Interval, StableSet, Thresholds, joined, together
+from numerics.stability.scalar.moment_exponent import checked_order
 from numerics.targets import Target
 from theory import Block, ExponentKind, Sampling, Stability
 from theory.errors import InvalidRequest, UnknownValue

@@ -68,7 +68,7 @@ class CurvatureCode:
 
     @property
     def arguments(self) -> tuple[Argument, ...]:
-        """What a program must be given; see `numerics.stability.product_sources`, which makes the values."""
+        """What a program must be given; see `numerics.stability.simulated.product_sources`, which makes the values."""
         common = [
             Argument("seed", "uint64"),
             Argument("stream", "int64"),

@@ -7,8 +7,8 @@ import pytest
 from product_cases import MEMBERS, POINTS, by_replica, eta, grid, regression, sgd
 
 from numerics import Target
-from numerics.stability.products import product_exponents, product_spectrum
 from numerics.stability.runs import Runs
+from numerics.stability.simulated.products import product_exponents, product_spectrum
 from numerics.targets import backend
 from theory import Sampling
 

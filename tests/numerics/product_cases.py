@@ -12,9 +12,9 @@ import numpy as np
 import sympy
 
 from numerics import Target
-from numerics.stability import products
 from numerics.stability.problem import Grid
 from numerics.stability.runs import Runs
+from numerics.stability.simulated import products
 from theory import (
     SGD,
     DecoupledDecay,

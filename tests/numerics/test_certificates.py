@@ -9,17 +9,17 @@ import pytest
 import sympy
 
 from numerics.stability.certificates import certificates
-from numerics.stability.enclosed_steps import EnclosedStep
-from numerics.stability.enclosures import Enclosure
-from numerics.stability.evidence import Certificate, Method, Rigour
-from numerics.stability.exact_steps import ExactStep, NotRational, rational
 from numerics.stability.exponents import grid_of
-from numerics.stability.log_sums import enclosed_log_sum
-from numerics.stability.lyapunov_inequality import exact_adjoint
+from numerics.stability.matrix.second_moments import SecondMoments
 from numerics.stability.mean_square import mean_square_threshold
-from numerics.stability.norm_bounds import spectral_bound
-from numerics.stability.rational_cholesky import is_positive_definite, pivots, rationals
-from numerics.stability.second_moments import SecondMoments
+from numerics.stability.proofs.enclosed_steps import EnclosedStep
+from numerics.stability.proofs.enclosures import Enclosure
+from numerics.stability.proofs.evidence import Certificate, Method, Rigour
+from numerics.stability.proofs.exact_steps import ExactStep, NotRational, rational
+from numerics.stability.proofs.log_sums import enclosed_log_sum
+from numerics.stability.proofs.lyapunov_inequality import exact_adjoint
+from numerics.stability.proofs.norm_bounds import spectral_bound
+from numerics.stability.proofs.rational_cholesky import is_positive_definite, pivots, rationals
 from theory import (
     SGD,
     Discrete,

@@ -9,11 +9,11 @@ from cuda_support import simulate
 from scipy.special import digamma
 
 from numerics import Target, solve
-from numerics.stability.contour import NODES, _by_arrays, _by_program, by_contour, forms_of, integrals
-from numerics.stability.enumeration import enumerated
-from numerics.stability.potentials import by_batch_law
 from numerics.stability.problem import Grid, Problem
-from numerics.stability.ray import rule_of
+from numerics.stability.scalar.contour import NODES, _by_arrays, _by_program, by_contour, forms_of, integrals
+from numerics.stability.scalar.enumeration import enumerated
+from numerics.stability.scalar.potentials import by_batch_law
+from numerics.stability.scalar.ray import rule_of
 from numerics.templates.contour import contour_program
 from theory import SGD, Discrete, Model, Normal, stability, symbols
 
@@ -151,8 +151,8 @@ def test_the_program_becomes_ptx_without_a_device():
 DEVICE = """
 import numpy as np
 from numerics import Target
-from numerics.stability.contour import NODES, _by_program, forms_of
-from numerics.stability.ray import rule_of
+from numerics.stability.scalar.contour import NODES, _by_program, forms_of
+from numerics.stability.scalar.ray import rule_of
 
 random = np.random.default_rng(1)
 for batch, outcomes in ((8, 1), (3, 2)):

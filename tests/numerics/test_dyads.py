@@ -6,8 +6,8 @@ import numpy as np
 import product_cases
 from product_cases import POINTS, eta, only_block, regression, sgd, u, w, x, y
 
-from numerics.stability.dyads import factored
-from numerics.stability.product_sources import source_of
+from numerics.stability.simulated.dyads import factored
+from numerics.stability.simulated.product_sources import source_of
 from numerics.targets import Target
 from numerics.templates.curvature import Form
 from theory import Empirical, Model, Normal

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from numerics.stability.level_curves import TOLERANCE, Field, level_curves
+from numerics.stability.level_sets.level_curves import TOLERANCE, Field, level_curves
 
 X, Y = np.linspace(-2, 2, 14), np.linspace(-1.5, 1.5, 11)
 

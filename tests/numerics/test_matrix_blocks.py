@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from numerics import lyapunov_spectrum, solve
-from numerics.stability.determinant import determinant_exponent
-from numerics.stability.fixed_products import spectrum_of_fixed_order
-from numerics.stability.matrix_blocks import controlled, matrix_exponent, matrix_moment_exponent, matrix_spectrum
-from numerics.stability.one_step import determinant_of_one_step
-from numerics.stability.products import product_spectrum
+from numerics.stability.matrix.determinant import determinant_exponent
+from numerics.stability.matrix.fixed_products import spectrum_of_fixed_order
+from numerics.stability.matrix.matrix_blocks import controlled, matrix_exponent, matrix_moment_exponent, matrix_spectrum
+from numerics.stability.matrix.one_step import determinant_of_one_step
 from numerics.stability.runs import Runs
+from numerics.stability.simulated.products import product_spectrum
 from tests.numerics.matrix_cases import (
     ROWS,
     curved,

@@ -6,9 +6,9 @@ from sympy import exp
 
 from numerics.stability.exponents import grid_of
 from numerics.stability.matrices import AffineStep, batch_curvatures
+from numerics.stability.matrix.pencil import SecondMomentShape, UnstableDirection
+from numerics.stability.matrix.symmetric_power import even_moment_exponent
 from numerics.stability.mean_square import NoExponent, NoSecondMoment, mean_square_threshold
-from numerics.stability.pencil import SecondMomentShape, UnstableDirection
-from numerics.stability.symmetric_power import even_moment_exponent
 from theory import (
     SGD,
     Empirical,

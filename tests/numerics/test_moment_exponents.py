@@ -5,13 +5,19 @@ import numpy as np
 import pytest
 import sympy
 
-from numerics.stability import power_contour, power_real_axis
 from numerics.stability.chernoff import chernoff_bound
-from numerics.stability.exponent import problems, scalar_exponent
-from numerics.stability.moment_exponent import scalar_moment_exponent
 from numerics.stability.moment_exponents import log_variance
-from numerics.stability.power_roads import by_batch_law, by_conditioning, by_moments, by_monte_carlo, by_one_number
 from numerics.stability.problem import Grid
+from numerics.stability.scalar import power_contour, power_real_axis
+from numerics.stability.scalar.exponent import problems, scalar_exponent
+from numerics.stability.scalar.moment_exponent import scalar_moment_exponent
+from numerics.stability.scalar.power_roads import (
+    by_batch_law,
+    by_conditioning,
+    by_moments,
+    by_monte_carlo,
+    by_one_number,
+)
 from theory import (
     SGD,
     Empirical,

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import sympy
 
-from numerics.stability.exponent import scalar_exponent
-from numerics.stability.moment_exponent import scalar_log_variance, scalar_moment_exponent
 from numerics.stability.moment_exponents import log_variance, moment_exponents, moment_exponents_on
 from numerics.stability.problem import Grid
 from numerics.stability.runs import DEFAULT_RUNS
+from numerics.stability.scalar.exponent import scalar_exponent
+from numerics.stability.scalar.moment_exponent import scalar_log_variance, scalar_moment_exponent
 from theory import (
     SGD,
     AlgorithmNotCovered,

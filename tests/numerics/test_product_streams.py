@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from numerics.law_draws import draw_law
-from numerics.stability.product_streams import host_draws
+from numerics.stability.simulated.product_streams import host_draws
 from theory import Empirical, Normal
 from theory.errors import UnsupportedExpectation
 from theory.laws.draw import Draw

@@ -27,13 +27,13 @@ from product_cases import (
 from numerics import simulate
 from numerics.random import Purpose, integer_draw
 from numerics.solve.tangent import random_frames
-from numerics.stability import products
 from numerics.stability.matrices import AffineStep, batch_curvatures, sample_curvatures
 from numerics.stability.phases import UNDECIDED, phases_of
 from numerics.stability.problem import Estimate
-from numerics.stability.product_sources import source_of
-from numerics.stability.products import product_exponents, product_spectrum
 from numerics.stability.runs import Runs
+from numerics.stability.simulated import products
+from numerics.stability.simulated.product_sources import source_of
+from numerics.stability.simulated.products import product_exponents, product_spectrum
 from numerics.targets import Target
 from numerics.templates.curvature import Form
 from theory import (

@@ -13,8 +13,8 @@ import pytest
 from product_cases import MEMBERS, by_replica, eta
 
 from numerics import Target, TargetUnavailable
-from numerics.stability import products
-from numerics.stability.product_sources import source_of
+from numerics.stability.simulated import products
+from numerics.stability.simulated.product_sources import source_of
 from numerics.targets import backend
 from numerics.templates.products import product_program
 

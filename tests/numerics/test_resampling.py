@@ -13,8 +13,8 @@ from scipy.special import hyp2f1
 from scipy.stats import chi2
 
 from numerics.stability.matrices import AffineStep, batch_curvatures
-from numerics.stability.resampling import resampled_moment_exponent
 from numerics.stability.runs import Runs
+from numerics.stability.simulated.resampling import resampled_moment_exponent
 from theory import Cauchy, Empirical, ExponentKind, HeavyBall, Model, Normal, Sampler, Sampling, bernoulli
 from theory.errors import InvalidRequest
 

@@ -4,16 +4,16 @@ import mpmath
 import numpy as np
 import pytest
 
-from numerics.stability.determinant import determinant_exponent
-from numerics.stability.one_step import spectrum_of_one_step
-from numerics.stability.products import product_exponents
-from numerics.stability.rotation_invariant import (
+from numerics.stability.matrix.determinant import determinant_exponent
+from numerics.stability.matrix.one_step import spectrum_of_one_step
+from numerics.stability.matrix.rotation_invariant import (
     moments_by_rotation,
     moments_of_batch,
     spectrum_by_rotation,
     top_of_batch,
 )
 from numerics.stability.runs import Runs
+from numerics.stability.simulated.products import product_exponents
 from tests.numerics.matrix_cases import eta, first, gaussian_regression, linearised, u, w, x, y
 from theory import Discrete, Gamma, Normal
 from theory.stability.matrix_formulas import plane_exponent

@@ -8,15 +8,15 @@ import pytest
 import sympy
 
 from numerics import lyapunov_spectrum, phase_diagram, solve, thresholds
-from numerics.stability.conditional import by_conditioning
-from numerics.stability.contour import by_contour
-from numerics.stability.enumeration import enumerated
 from numerics.stability.exponents import grid_of
-from numerics.stability.monte_carlo import by_monte_carlo
-from numerics.stability.potentials import by_batch_law, by_potential
 from numerics.stability.problem import Problem
-from numerics.stability.real_axis import by_real_axis
-from numerics.stability.standard_laws import GAUSSIAN, UNIFORM, gamma, student
+from numerics.stability.scalar.conditional import by_conditioning
+from numerics.stability.scalar.contour import by_contour
+from numerics.stability.scalar.enumeration import enumerated
+from numerics.stability.scalar.monte_carlo import by_monte_carlo
+from numerics.stability.scalar.potentials import by_batch_law, by_potential
+from numerics.stability.scalar.real_axis import by_real_axis
+from numerics.stability.scalar.standard_laws import GAUSSIAN, UNIFORM, gamma, student
 from theory import (
     SGD,
     Cauchy,

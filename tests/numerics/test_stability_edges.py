@@ -6,7 +6,7 @@ import sympy
 from sympy import Rational
 
 from numerics import phase_diagram, solve, thresholds
-from numerics.stability.log_potentials import gamma_potential, uniform_potential
+from numerics.stability.scalar.log_potentials import gamma_potential, uniform_potential
 from theory import (
     SGD,
     Discrete,

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from numerics.stability.epoch_moments import reshuffled_scalar
 from numerics.stability.exponents import grid_of
 from numerics.stability.matrices import AffineStep, batch_curvatures, sample_curvatures
-from numerics.stability.second_moments import SecondMoments, second_moment_radius
-from numerics.stability.symmetric_power import even_moment_exponent, spectral_radius
-from numerics.stability.tensor_powers import lifted_powers, multiply, powers, substituted
+from numerics.stability.matrix.epoch_moments import reshuffled_scalar
+from numerics.stability.matrix.second_moments import SecondMoments, second_moment_radius
+from numerics.stability.matrix.symmetric_power import even_moment_exponent, spectral_radius
+from numerics.stability.matrix.tensor_powers import lifted_powers, multiply, powers, substituted
 from theory import (
     SGD,
     Empirical,

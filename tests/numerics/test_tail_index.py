@@ -5,9 +5,9 @@ import pytest
 
 from numerics.stability.chernoff import chernoff_bound
 from numerics.stability.hill import hill_estimate
+from numerics.stability.level_sets.tail_support import largest_multiplier
 from numerics.stability.problem import Grid
 from numerics.stability.tail_index import Tail, Verdict, tail_index
-from numerics.stability.tail_support import largest_multiplier
 from theory import (
     SGD,
     AlgorithmNotCovered,

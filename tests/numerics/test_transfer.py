@@ -5,12 +5,12 @@ from itertools import pairwise, permutations
 import numpy as np
 import pytest
 
-from numerics.stability.cauchy_momentum import spectrum_by_cauchy
 from numerics.stability.matrices import AffineStep, sample_curvatures
-from numerics.stability.products import product_exponents
+from numerics.stability.matrix.cauchy_momentum import spectrum_by_cauchy
+from numerics.stability.matrix.transfer import by_transfer_operator
+from numerics.stability.matrix.walks import by_walks
 from numerics.stability.runs import Runs
-from numerics.stability.transfer import by_transfer_operator
-from numerics.stability.walks import by_walks
+from numerics.stability.simulated.products import product_exponents
 from tests.numerics.matrix_cases import curved, eta, first, gaussian_regression, regression
 from theory import (
     Cauchy,

@@ -10,8 +10,8 @@ from sympy import Abs, Rational, cosh, exp, oo, pi, sqrt
 from numerics import simulate, solve
 from numerics.densities import inverse_distribution
 from numerics.law_draws import draw_law
-from numerics.stability.moment_exponent import scalar_moment_exponent
 from numerics.stability.problem import Grid
+from numerics.stability.scalar.moment_exponent import scalar_moment_exponent
 from theory import (
     SGD,
     Cauchy,

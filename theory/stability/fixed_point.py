@@ -144,12 +144,20 @@ def require_fixed_point(model: Model, algorithm: SGD, point: Mapping[Symbol, Exp
         )
 
 
+def is_affine(model: Model) -> bool:
+    """Whether the gradient of every sample is affine in the parameters of an explicit model."""
+    return model.is_explicit and all(_is_affine(slope, model) for slope in gradient(model).scalars.values())
+
+
+def _is_affine(slope: Expr, model: Model) -> bool:
+    return slope.is_polynomial(*model.parameters) and sympy.Poly(slope, *model.parameters).total_degree() <= 1
+
+
 def require_affine(model: Model) -> None:
     """Raise `MissingValue` unless the gradient of every sample is affine in the parameters, so that no point is needed."""
     refuse_vectors(model)
     for parameter, slope in gradient(model).scalars.items():
-        degree_one = slope.is_polynomial(*model.parameters) and sympy.Poly(slope, *model.parameters).total_degree() <= 1
-        if not degree_one:
+        if not _is_affine(slope, model):
             names = ", ".join(f"{p.name}: ..." for p in model.parameters)
             raise MissingValue(
                 f"point may be left out only where the gradient is affine in the parameters; d loss / d {parameter} = {slope} is not. Give "

@@ -168,7 +168,7 @@ def refuse_ordered(block: Block) -> None:
     if block.batch.mode == Sampling.CYCLIC and block.randomness.of(block.curvature).groups:
         raise SamplingNotCovered(
             "sampling=cyclic takes the batches in a fixed order: a mean over them does not describe one step; take the product of the "
-            "steps of an epoch (numerics.stability.symmetric_power)"
+            "steps of an epoch (numerics.stability.matrix.symmetric_power)"
         )
 
 

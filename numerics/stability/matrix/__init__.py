@@ -1,0 +1,1 @@
+"""Matrix blocks: exact and semi-analytic roads to spectra and moment exponents, and their dispatch."""

@@ -1,0 +1,1 @@
+"""Evidence of certificates: exact rational arithmetic, intervals, bounds of every rounding error."""

@@ -1,0 +1,1 @@
+"""Simulated products: QR iteration on data in every sampling mode, and population resampling."""
