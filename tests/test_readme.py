@@ -22,7 +22,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, re.S)
 
 
-@pytest.mark.parametrize("number", [0, 1], ids=["the four moves", "stability"])
+@pytest.mark.parametrize("number", [0, 1, 2], ids=["the four moves", "stability", "proof"])
 def test_an_example_prints_what_the_readme_says(number: int) -> None:
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
@@ -44,7 +44,7 @@ def test_the_snippet_for_your_own_data_runs_on_a_csv_file(tmp_path: Path, monkey
     np.savetxt(tmp_path / "data.csv", table, delimiter=",", header="a,b,c,label")
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    exec(compile(blocks("python")[2], "README.md", "exec"), names)
+    exec(compile(blocks("python")[3], "README.md", "exec"), names)
     assert len(names["recurrence"].state) == 9  # type: ignore[attr-defined]  # 3 means and 6 second moments
 
 

@@ -96,3 +96,45 @@ PROBABILISTIC_STABILITY = Reference(
     2023,
     arxiv="2303.13093",
 )
+INTERPOLATING_MINIMA = Reference(
+    "chemnitz2024characterizing",
+    "Chemnitz, Dennis and Engel, Maximilian",
+    "Characterizing Dynamical Stability of Stochastic Gradient Descent in Overparameterized Learning",
+    2024,
+    arxiv="2407.20209",
+)
+STOCHASTIC_COLLAPSE = Reference(
+    "chen2023stochastic",
+    "Chen, Feng and Kunin, Daniel and Yamamura, Atsushi and Ganguli, Surya",
+    "Stochastic Collapse: How Gradient Noise Attracts SGD Dynamics Towards Simpler Subnetworks",
+    2023,
+    arxiv="2306.04251",
+)
+HEAVY_TAILS = Reference(
+    "gurbuzbalaban2020heavy",
+    "Gurbuzbalaban, Mert and Simsekli, Umut and Zhu, Lingjiong",
+    "The Heavy-Tail Phenomenon in SGD",
+    2020,
+    arxiv="2006.04740",
+)
+ISOTROPIC_PRODUCTS = Reference(
+    "newman1986distribution",
+    "Newman, Charles M.",
+    "The distribution of Lyapunov exponents: exact results for random matrices",
+    1986,
+    journal="Communications in Mathematical Physics 103, 121",
+)
+GENERALISED_EXPONENTS = Reference(
+    "vanneste2010estimating",
+    "Vanneste, Jacques",
+    "Estimating generalized Lyapunov exponents for products of random matrices",
+    2010,
+    journal="Physical Review E 81, 036701",
+)
+QR_ITERATION = Reference(
+    "benettin1980lyapunov",
+    "Benettin, Giancarlo and Galgani, Luigi and Giorgilli, Antonio and Strelcyn, Jean-Marie",
+    "Lyapunov characteristic exponents for smooth dynamical systems and for Hamiltonian systems; a method for computing all of them",
+    1980,
+    journal="Meccanica 15, 9",
+)

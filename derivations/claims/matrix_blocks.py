@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import sympy
 from scipy import stats
 
 from derivations.claims.claim import Body, Finding, Registry, close, exact, statistical
@@ -15,6 +17,7 @@ from numerics import (
     lyapunov_spectrum,
     mean_square_threshold,
     moment_exponents,
+    simulate,
     solve,
     thresholds,
     transverse_exponents,
@@ -22,12 +25,14 @@ from numerics import (
 from theory import (
     SGD,
     Cauchy,
+    Clock,
     Empirical,
     ExponentKind,
     HeavyBall,
     Model,
     Nesterov,
     NesterovLookahead,
+    NeutralDirection,
     Normal,
     Sampling,
     Stability,
@@ -38,6 +43,13 @@ from theory import (
     invariant_sets,
     stability,
     symbols,
+)
+from theory.references import (
+    GENERALISED_EXPONENTS,
+    INTERPOLATING_MINIMA,
+    ISOTROPIC_PRODUCTS,
+    QR_ITERATION,
+    STOCHASTIC_COLLAPSE,
 )
 
 REGISTRY = Registry()
@@ -79,6 +91,10 @@ def _against_runs(label: str, result: Stability, at: Mapping[Any, Any], seed: in
     "isotropic-regression-spectra",
     "regression on isotropic Gaussian inputs: Lyapunov spectra from the law of one step, against simulated products",
     Body.MOMENTS,
+    references=(
+        ISOTROPIC_PRODUCTS,
+        QR_ITERATION,
+    ),
 )
 def isotropic_regression_spectra() -> list[Finding]:
     findings: list[Finding] = [Derivation(isotropic(3))]
@@ -109,6 +125,7 @@ def isotropic_regression_spectra() -> list[Finding]:
     "four-samples-in-the-plane",
     "regression on four samples: stable in mean square, unstable in the fourth moment; operators, sums and certificates",
     Body.MOMENTS,
+    references=(GENERALISED_EXPONENTS,),
 )
 def four_samples_in_the_plane() -> list[Finding]:
     result = four_points(SGD(eta))
@@ -151,6 +168,7 @@ def four_samples_in_the_plane() -> list[Finding]:
     "momentum-and-cauchy-curvature",
     "momentum: Cauchy curvature in closed form at complex curvature, the sum rule, and the mean-square threshold",
     Body.MOMENTS,
+    references=(QR_ITERATION,),
 )
 def momentum_and_cauchy_curvature() -> list[Finding]:
     findings: list[Finding] = []
@@ -233,9 +251,6 @@ REPLICAS, FIRST, LAST = 256, 40, 240
 
 def _direct_rate(model: Model, algorithm: SGD, at: Mapping[Any, Any]) -> tuple[float, float, Any]:
     """The growth rate of the distance of direct SGD from its minimum, and its standard error."""
-    from numerics import simulate
-    from theory import Clock
-
     runs = simulate(
         model, algorithm, at=at, observe={"u": u, "w": w}, clock=Clock.STEPS, start={u: Normal(), w: Normal()},
         until=LAST, times=[0, FIRST, LAST], replicas=REPLICAS, seed=12,
@@ -246,9 +261,53 @@ def _direct_rate(model: Model, algorithm: SGD, at: Mapping[Any, Any]) -> tuple[f
 
 
 @REGISTRY.claim(
+    "interpolating-minima",
+    "a valley of interpolating minima uw = 1: the exponent across it, its sharpest stable point, and direct SGD beside it",
+    Body.MOMENTS,
+    references=(INTERPOLATING_MINIMA,),
+)
+def interpolating_minima() -> list[Finding]:
+    t = symbols("t", positive=True)
+    model = Model((u * w * x - x) ** 2 / 2, [u, w], {x: Normal()})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NeutralDirection)  # the direction along the valley, which the claim is about
+        result = stability(model, SGD(eta), point={u: t, w: 1 / t})
+    along, across = sorted(result.blocks, key=lambda block: not block.is_neutral)
+    curvature = sympy.simplify(across.curvature[0, 0] - (t**2 + t**-2) * x**2)
+    findings: list[Finding] = [
+        Derivation(result),
+        exact("along the valley nothing moves", "neutral", "neutral" if along.is_silent else "not", along.is_silent),
+        exact("curvature across the valley", "(t^2 + 1/t^2) x^2", str(across.curvature[0, 0]), curvature == 0),
+    ]
+    stable = thresholds(result, of=t, between=(1.0, 5.0), at={eta: 0.4}).mode(across.name)
+    sharpest = 2.42124952104 / 0.4
+    end = float(sympy.sqrt((sharpest + sympy.sqrt(sharpest**2 - 4)) / 2))
+    findings.append(close("furthest stable point of the valley, rate 0.4", end, stable.intervals[0][1], 1e-9))
+    for place in (1.2, 3.0):
+        at = {eta: 0.4, t: place}
+        exponent = float(solve(result, at=at)["exponent"].sel(mode=across.name))
+        runs = simulate(
+            model, SGD(eta), at={eta: 0.4}, observe={"u": u, "w": w}, clock=Clock.STEPS,
+            start={u: Normal(place, 1e-10), w: 1 / place}, until=12, times=[0, 12], replicas=4096, seed=27,
+        )  # fmt: skip
+        distance = np.log(np.abs(runs["u"].values * runs["w"].values - 1))
+        rates = (distance[:, 1] - distance[:, 0]) / 12
+        spread = float(rates.std(ddof=1) / np.sqrt(len(rates)))
+        p_value = 2 * float(stats.t.sf(abs(rates.mean() - exponent) / spread, len(rates) - 1))
+        findings += [
+            statistical(
+                f"growth of |uw - 1| from t = {place}, direct SGD", exponent, float(rates.mean()), spread, p_value
+            ),
+            Runs.of(f"direct SGD from t = {place}", runs),
+        ]
+    return findings
+
+
+@REGISTRY.claim(
     "stochastic-collapse",
     "a dead neuron beside a live weight that fluctuates: invariant sets, transverse exponents, and whether direct SGD keeps it dead",
     Body.MOMENTS,
+    references=(STOCHASTIC_COLLAPSE,),
 )
 def stochastic_collapse() -> list[Finding]:
     a, b, s = symbols("a b s")
@@ -290,9 +349,6 @@ def _transverse_rate(
     model: Model, at: Mapping[Any, Any], start: Mapping[Any, Any], a: Any, b: Any
 ) -> tuple[float, float, Any]:
     """The growth rate of |(a, b)| in direct SGD while it is small."""
-    from numerics import simulate
-    from theory import Clock
-
     runs = simulate(
         model, SGD(eta), at=at, observe={"a": a, "b": b}, clock=Clock.STEPS, start=start, until=600, times=[0, 200, 600],
         replicas=REPLICAS, seed=25,

@@ -33,6 +33,7 @@ from theory import (
     stability,
     symbols,
 )
+from theory.references import HEAVY_TAILS
 
 REGISTRY = Registry()
 
@@ -206,6 +207,7 @@ TAILS = ((0.3, 5.305901), (2 / 3, 2.0), (1.0, 1.090826), (1.5, 0.477435))
     "tail-index",
     "Gaussian regression with label noise: stationary tails follow a power law whose index makes a moment exponent vanish",
     Body.MOMENTS,
+    references=(HEAVY_TAILS,),
 )
 def tail_indices() -> list[Finding]:
     noisy = stability(_noisy_regression(), SGD(eta))
@@ -238,6 +240,7 @@ def _hill(chains: int, top: int) -> list[Finding]:
     "tail-index-of-a-million-chains",
     "Gaussian regression with label noise at rate 1: Hill's estimate from a million independent chains of 200 steps",
     Body.MOMENTS,
+    references=(HEAVY_TAILS,),
     slow=True,
 )
 def tail_index_of_a_million_chains() -> list[Finding]:

@@ -12,6 +12,7 @@ from derivations.claims.claim import Body, ClaimNotRun, Evidence, Finding, Regis
 from derivations.claims.exhibits import Derivation, Runs
 from numerics import Fate, certificates, fates, mean_square_threshold, moment_exponents, solve, thresholds
 from theory import SGD, Empirical, Model, Normal, Sampling, Stability, Vector, dot, stability, symbols
+from theory.references import MEAN_SQUARE_STABILITY
 
 REGISTRY = Registry()
 
@@ -75,6 +76,7 @@ def _fates(
     "diabetes-thresholds",
     "least squares on the diabetes data, batches of 8: mean-square threshold, threshold in probability, and direct SGD",
     Body.MOMENTS,
+    references=(MEAN_SQUARE_STABILITY,),
 )
 def diabetes_thresholds() -> list[Finding]:
     model, algorithm = diabetes_model(), SGD(eta, batch_size=8, sampling=Sampling.WITHOUT_REPLACEMENT)
@@ -161,6 +163,7 @@ def _signs(result: Stability, rate: float) -> tuple[str, bool]:
     "digits-net-saddle",
     "a two-layer net on the digits with weight decay, batches of 16, at its saddle: both thresholds and direct SGD",
     Body.MOMENTS,
+    references=(MEAN_SQUARE_STABILITY,),
 )
 def digits_net_saddle() -> list[Finding]:
     model = digits_model()

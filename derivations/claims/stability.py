@@ -43,8 +43,8 @@ S = symbols("S", positive=True, integer=True)
 ORIGIN = {u: 0, w: 0}
 START = {u: Normal(0, 1e-6), w: Normal(0, 1e-6)}
 THREE = Discrete({-1: 0.2, 0: 0.3, 2: 0.5})
-PRINTED_RUNS = 10_000
-"""Runs behind the printed fractions of fates."""
+QUICK_RUNS, PRINTED_RUNS = 1_000, 10_000
+"""Runs of a claim, and behind the printed fractions of fates (and with `--full` of a claim)."""
 
 
 def gaussian_net(algorithm: SGD) -> Stability:
@@ -160,6 +160,20 @@ def _two_sample(label: str, found: Any, fate: Fate, printed: float) -> Evidence:
     Body.MOMENTS,
 )
 def two_point_law_phases() -> list[Finding]:
+    return _two_point_law(QUICK_RUNS)
+
+
+@REGISTRY.claim(
+    "two-point-law-phases-in-full",
+    "the same, fates of as many runs as were printed",
+    Body.MOMENTS,
+    slow=True,
+)
+def two_point_law_phases_in_full() -> list[Finding]:
+    return _two_point_law(PRINTED_RUNS)
+
+
+def _two_point_law(replicas: int) -> list[Finding]:
     model = Model((u * w - y) ** 2 / 2, [u, w], {y: Discrete({1: 0.5, a: 0.5})})
     result = stability(model, SGD(eta), point=ORIGIN)
     found = {sympy.expand(boundary.expression) for boundary in result.boundaries}
@@ -181,7 +195,7 @@ def two_point_law_phases() -> list[Finding]:
             close(f"Lambda(u + w) at rate {rate}", plus, _exponent(result, "u + w", at), 5e-5),
             close(f"Lambda(u - w) at rate {rate}", minus, _exponent(result, "u - w", at), 5e-5),
         ]
-        runs = fates(model, SGD(eta), point=ORIGIN, at=at, start=START, steps=20_000, replicas=10_000, seed=15)
+        runs = fates(model, SGD(eta), point=ORIGIN, at=at, start=START, steps=20_000, replicas=replicas, seed=15)
         findings += [_two_sample(f"fate {fate} at rate {rate}", runs, fate, share), Runs.of(f"rate {rate}", runs)]
     return findings
 
@@ -192,6 +206,20 @@ def two_point_law_phases() -> list[Finding]:
     Body.MOMENTS,
 )
 def gaussian_net_fates() -> list[Finding]:
+    return _gaussian_net_fates(QUICK_RUNS)
+
+
+@REGISTRY.claim(
+    "gaussian-net-fates-in-full",
+    "the same, fates of as many runs as were printed",
+    Body.MOMENTS,
+    slow=True,
+)
+def gaussian_net_fates_in_full() -> list[Finding]:
+    return _gaussian_net_fates(PRINTED_RUNS)
+
+
+def _gaussian_net_fates(replicas: int) -> list[Finding]:
     findings: list[Finding] = []
     for label, algorithm, expected in (
         ("batch 1", SGD(eta), {Fate.SADDLE: 0.644}),
@@ -200,7 +228,7 @@ def gaussian_net_fates() -> list[Finding]:
     ):
         at = {eta: 0.6, rho: 0.2}
         runs = fates(
-            _gaussian_model(), algorithm, point=ORIGIN, at=at, start=START, steps=20_000, replicas=10_000, seed=16
+            _gaussian_model(), algorithm, point=ORIGIN, at=at, start=START, steps=20_000, replicas=replicas, seed=16
         )
         findings += [_two_sample(f"fate {fate}, {label}", runs, fate, share) for fate, share in expected.items()]
         findings.append(Runs.of(label, runs))
@@ -213,12 +241,26 @@ def gaussian_net_fates() -> list[Finding]:
     Body.MOMENTS,
 )
 def incorrect_learning() -> list[Finding]:
+    return _incorrect_learning(QUICK_RUNS)
+
+
+@REGISTRY.claim(
+    "incorrect-learning-in-full",
+    "the same, fates of as many runs as were printed",
+    Body.MOMENTS,
+    slow=True,
+)
+def incorrect_learning_in_full() -> list[Finding]:
+    return _incorrect_learning(PRINTED_RUNS)
+
+
+def _incorrect_learning(replicas: int) -> list[Finding]:
     model = Model((u * w - y) ** 2 / 2, [u, w], {y: Discrete({-1: 0.97, 44: 0.03})})
     algorithm = SGD(eta, weight_decay=0.5)
     result = stability(model, algorithm, point=ORIGIN)
     predicted = solve(result, at={eta: 0.05})
     meanings = predicted["phase"].attrs["flag_meanings"]
-    runs = fates(model, algorithm, point=ORIGIN, at={eta: 0.05}, start=START, steps=5_000, replicas=10_000, seed=17)
+    runs = fates(model, algorithm, point=ORIGIN, at={eta: 0.05}, start=START, steps=5_000, replicas=replicas, seed=17)
     phase = meanings[int(predicted["phase"])]
     return [
         Derivation(result),

@@ -184,7 +184,7 @@ def _stability(request: Request, orders: Sequence[float], options: Mapping[str, 
             else:
                 payload.setdefault("moment_thresholds", []).append(found)
             lines += [
-                f"{display.sense_of(order)} stable for {symbol} between {between[0]:g} and {between[1]:g}:",
+                f"stable {display.sense_of(order)} for {symbol} between {between[0]:g} and {between[1]:g}:",
                 str(intervals),
             ]
     return Found(dataset, payload, display.exponents_sheet(dataset), tuple(lines))

@@ -19,6 +19,7 @@ from theory.vectors import VectorExpression, dot
 
 LAWS = (
     "Cauchy",
+    "Density",
     "Discrete",
     "Empirical",
     "Exponential",

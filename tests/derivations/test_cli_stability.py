@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,7 @@ def test_solve_prints_the_phase_and_the_thresholds_and_writes_the_modes():
     result = invoke("solve", "two_point_net", "--at", "eta=0.5", "--over", "eta=0.1:2:5", "-o", "modes.csv")
     assert result.exit_code == 0, result.output
     assert "phase: saddle attracts" in result.stdout
-    assert "stable for eta between 0.1 and 2" in result.stdout
+    assert "stable in probability for eta between 0.1 and 2" in result.stdout
     assert "u + w: stable for eta in (0.25, 1.71" in result.stdout
     with Path("modes.csv").open() as file:
         rows = {row["mode"]: float(row["exponent"]) for row in csv.DictReader(file)}
@@ -223,3 +224,27 @@ def test_an_axis_that_no_exponent_depends_on_is_refused_by_name():
     assert_refused(invoke("plot", "flat"), "over p in flat.toml: p drops out at this point", "eta")
     axes = ("--over", "eta=0.1:1:3", "--over", "p=0.1:0.9:3")
     assert_refused(invoke("plot", "flat", *axes), "--over p=...: p drops out at this point")
+
+
+def test_orders_add_moment_exponents_and_thresholds_in_that_sense():
+    result = invoke("solve", "two_point_net", "--order", "2")
+    assert "L(2)" in result.stdout
+    assert "stable in probability for eta between 0.02 and 2" in result.stdout
+    assert "stable in mean square for eta between 0.02 and 2" in result.stdout
+    found = data(invoke("solve", "two_point_net", "--order", "1", "--order", "2", "--json"))
+    (thresholds,) = [entry for entry in found["moment_thresholds"] if entry["order"] == 2]
+    assert thresholds["sense"] == "in mean square"
+    modes = {mode["mode"]: mode for mode in found["modes"]}
+    assert [moment["order"] for moment in modes["u + w"]["moments"]] == [1, 2]
+    # E m^2 of u + w at rate 0.2: the mean of 1.2^2 and (1 - 0.16)^2
+    assert modes["u + w"]["moments"][1]["moment_exponent"] == pytest.approx(math.log((1.2**2 + 0.84**2) / 2), abs=1e-12)
+
+
+def test_orders_belong_to_stability():
+    assert_refused(invoke("solve", "least_squares", "--order", "2"), "--order has no meaning for equations in time")
+    assert_refused(invoke("plot", "least_squares", "--order", "2"), "--order belong to phase diagrams")
+
+
+def test_a_noisy_quadratic_loss_needs_no_point():
+    result = invoke("solve", "scalar_regression", "--theory", "stability")
+    assert "phase: stationary law exists" in result.stdout

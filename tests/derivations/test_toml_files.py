@@ -540,3 +540,30 @@ def test_a_data_file_that_is_no_text_is_refused(read, tmp_path):
     (tmp_path / "data.csv").write_bytes(b"x,y\n1,\xff\n")
     with pytest.raises(ModelFileError, match="not UTF-8"):
         read(data='"x, y" = { file = "data.csv" }')
+
+
+def test_a_density_of_ones_own_is_a_law_in_a_model_file(tmp_path):
+    path = tmp_path / "triangular.toml"
+    path.write_text(
+        """
+title = "Triangular inputs"
+[symbols]
+eta = "positive"
+w = "real"
+x = "real"
+t = "real"
+[model]
+loss = "(w*x)**2 / 2"
+parameters = ["w"]
+[data]
+x = "Density(t, 2*(1 - t), support=(0, 1))"
+[algorithm]
+learning_rate = "eta"
+""",
+        encoding="utf-8",
+    )
+    ((_, law),) = load_model(path).model.data
+    assert law.moment(2) == Rational(1, 6)
+    path.write_text(path.read_text().replace("2*(1 - t)", "3*(1 - t)"), encoding="utf-8")
+    with pytest.raises(ModelFileError, match="3/2"):
+        load_model(path)

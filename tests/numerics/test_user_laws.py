@@ -270,7 +270,7 @@ def test_products_of_matrices_with_laws_of_ones_own_agree_with_the_built_in_law(
             0,
         ),
     ],
-    ids=str,
+    ids=lambda value: "" if callable(value) else str(value),
 )
 def test_potentials_at_complex_roots_by_quadrature_have_their_stated_error(law, density, lower):
     """1 + eta (1 - x + x^2) has a pair of complex roots next to the law."""

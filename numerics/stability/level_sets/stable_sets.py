@@ -37,13 +37,13 @@ class StableSet:
     points: int = SCAN
 
     def __str__(self) -> str:
-        shown = " u ".join(f"({self._end(low)}, {self._end(high)})" for low, high in self.intervals) or "nowhere"
+        shown = " u ".join(f"({self._end(low)}, {self._end(high)})" for low, high in self.intervals)
         how = "all roots found" if self.complete else f"on a scan of {self.points} points"
         unsure = f"; undecided: {', '.join(f'[{a:.6g}, {b:.6g}]' for a, b in self.undecided)}" if self.undecided else ""
         who = "every mode" if self.mode is None else self.mode
         sense = f" in the mean of order {self.order:g}" if self.order else ""
         within = f"within [{self.between[0]:g}, {self.between[1]:g}] ({how}{unsure})"
-        return f"{who}: stable{sense} for {self.symbol} in {shown} {within}"
+        return f"{who}: stable{sense} for {f'{self.symbol} in {shown}' if shown else f'no {self.symbol}'} {within}"
 
     def _end(self, value: float) -> str:
         """An end of an interval, with no more digits than an undecided stretch around it leaves."""
