@@ -8,6 +8,7 @@ then may be cleared at the end of the run.
 from __future__ import annotations
 
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,7 +18,7 @@ from time import perf_counter
 from derivations.claims.claim import LEVEL, Claim, ClaimNotRun, ClaimResult, Evidence, judge
 from derivations.model_files.finding import SUFFIXES, shipped_models
 from derivations.model_files.nearest import closest
-from theory.errors import InvalidRequest, TheoryError
+from theory.errors import InvalidRequest, NeutralDirection, TheoryError
 
 
 class UnknownClaim(TheoryError, LookupError):
@@ -113,7 +114,9 @@ def run_claims(
 def _checked(claim: Claim, raised: Callable[[Claim, Exception], None]) -> ClaimResult:
     began = perf_counter()
     try:
-        findings = tuple(claim.check())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NeutralDirection)  # a claim that meets one says so
+            findings = tuple(claim.check())
         evidence = tuple(finding for finding in findings if isinstance(finding, Evidence))
         _refuse_impossible(evidence)
     except ClaimNotRun as reason:

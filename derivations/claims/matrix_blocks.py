@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,7 +31,6 @@ from theory import (
     Model,
     Nesterov,
     NesterovLookahead,
-    NeutralDirection,
     Normal,
     Sampling,
     Stability,
@@ -269,9 +267,7 @@ def _direct_rate(model: Model, algorithm: SGD, at: Mapping[Any, Any]) -> tuple[f
 def interpolating_minima() -> list[Finding]:
     t = symbols("t", positive=True)
     model = Model((u * w * x - x) ** 2 / 2, [u, w], {x: Normal()})
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NeutralDirection)  # the direction along the valley, which the claim is about
-        result = stability(model, SGD(eta), point={u: t, w: 1 / t})
+    result = stability(model, SGD(eta), point={u: t, w: 1 / t})
     along, across = sorted(result.blocks, key=lambda block: not block.is_neutral)
     curvature = sympy.simplify(across.curvature[0, 0] - (t**2 + t**-2) * x**2)
     findings: list[Finding] = [

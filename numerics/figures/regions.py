@@ -14,7 +14,7 @@ from numerics.figures.paper import is_geometric
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-TINTS = ("#9FD3F5", "#9ADBC4", "#F6D58B", "#EFB08C", "#D9C2E0", "#C3E3A6", "#EFEFEF")
+TINTS = ("#9FD3F5", "#9ADBC4", "#F6D58B", "#EFB08C", "#D9C2E0", "#C3E3A6", "#EFEFEF", "#C9CBEA")
 """Tints of Okabe and Ito's colours, of unlike lightness, for the phases in the order in which a dataset names them."""
 UNDECIDED = "undecided"
 """The phase that is hatched: which one it is is not known."""

@@ -165,7 +165,7 @@ def test_the_dataset_has_modes_orders_and_points():
     assert found["moment_exponent"].sel(order=2).values[0] == pytest.approx(
         np.log(1 - 2 * found.eta + 2 * found.eta**2)
     )
-    assert found["kind"].sel(mode="u", order=2) == "closed form"
+    assert found["moment_kind"].sel(mode="u", order=2) == "closed form"
     assert np.all(found["exponent"] < found["moment_exponent"].sel(order=0.5) / 0.5)
     single = moment_exponents(result, at={eta: 0.2, S: 2})
     assert single["moment_exponent"].shape == (1, 3)
