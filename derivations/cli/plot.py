@@ -136,7 +136,7 @@ def _phase_diagram(
     names = phases.phase_names(diagram["phase"])
     shares = {name: names.count(name) / len(names) for name in sorted(set(names))}
     summary: dict[str, Any] = {"phases": shares}
-    lines = ["; ".join(f"{name} {share:.0%}" for name, share in shares.items())]
+    lines = ["; ".join(f"{name} {share:.0%}" if share >= 0.01 else f"{name} < 1%" for name, share in shares.items())]
     found = None
     if runs is not None:
         found = phases.fates_on(file, equations, request.at, request.over, start=request.start, **runs)

@@ -174,7 +174,7 @@ def _stability(request: Request, orders: Sequence[float], options: Mapping[str, 
         lines.append(
             "no thresholds: every direction is neutral, as no sample curves the loss at this point; linear theory is silent here"
         )
-    for order in () if silent else (0.0, *orders):
+    for order in () if silent else dict.fromkeys((0.0, *orders)):
         stable = phases.stable_rates(file, equations, at, request.over, order=order)
         if stable is not None:
             symbol, between, intervals = stable

@@ -58,7 +58,11 @@ class Scope:
         return self._values[name]
 
 
-CONSTANTS: Mapping[str, str] = {"pi": "the number 3.14159...", "EulerGamma": "the number 0.57721..."}
+CONSTANTS: Mapping[str, str] = {
+    "pi": "the number 3.14159...",
+    "EulerGamma": "the number 0.57721...",
+    "oo": "infinity, an end of the support of a density",
+}
 """Numbers that have a name."""
 
 

@@ -54,6 +54,7 @@ parameters = ["w"]
 
 # The law of each random name. A vector with the law of one number has independent entries. Other laws:
 # Rademacher(), Discrete({1: 1 - p, -1: p}), Uniform(-1, 1), StudentT(5), Exponential(2), Gamma(3, 2), Cauchy(),
+# Density(t, exp(-abs(t))/2) over a name t of [symbols] (on a half line: Density(t, exp(-t), support=(0, oo))),
 # Mixture([(Normal(), 3/4), (Normal(0, 9), 1/4)]); jointly "x, y" = "Normal(covariance=[[1, rho], [rho, 1]])";
 # a data set: "x, y" = { file = "data.csv", columns = ["*", "label"] }.
 [data]
@@ -115,7 +116,7 @@ y = "Discrete({1: 1/2, a: 1/2})"
 [algorithm]
 learning_rate = "eta"
 
-# A point where the gradient of every sample, or its mean, is zero.
+# A point where the gradient of every sample is zero.
 [point]
 u = 0
 w = 0

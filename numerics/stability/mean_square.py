@@ -76,6 +76,12 @@ class MeanSquareThreshold:
         """The block that loses stability first."""
         return min(self.blocks, key=lambda block: block.value)
 
+    def __str__(self) -> str:
+        if self.stable_at_no_learning_rate:
+            return f"mean-square stable at no learning rate, because of {self.decisive.mode}"
+        shown = f"{self.value:.10g} +- {self.error:.1g}" if np.isfinite(self.value) else "any value"
+        return f"mean-square stable for learning rates below {shown} ({self.kind}; {self.decisive.mode} decides)"
+
     @property
     def stable_at_no_learning_rate(self) -> bool:
         """Whether the mean square grows, or is infinite, whatever the learning rate."""
@@ -107,7 +113,7 @@ def mean_square_threshold(equations: Stability, *, at: Mapping[Any, Any] | None 
     References: Rotem Mulayoff, Tomer Michaeli, Exact Mean Square Linear Stability Analysis for SGD (2023, arXiv 2306.07850).
 
     >>> from theory import SGD, Model, Normal, stability, symbols
-    >>> from numerics.stability.mean_square import mean_square_threshold
+    >>> from numerics import mean_square_threshold
     >>> u, w, x, y, eta = symbols("u w x y eta", positive=True)
     >>> model = Model((u*x + w*y)**2/2, [u, w], {x: Normal(), y: Normal()})
     >>> found = mean_square_threshold(stability(model, SGD(eta), point={u: 0, w: 0}))

@@ -100,6 +100,29 @@ def test_fates_that_contradict_the_sign_of_the_exponent_are_counted():
     assert mismatches(saddle, found, {}) == (1, 2)
 
 
+def test_only_scores_beyond_chance_are_named():
+    from derivations.probabilistic_stability import contradicted
+
+    agreeing = {f"score {k}": z for k, z in enumerate((-2.5, 0.3, 1.9, -0.7, 2.8))}
+    assert contradicted(agreeing) == []
+    assert contradicted({**agreeing, "far off": -6.0}) == ["far off"]
+
+
+def test_without_scikit_learn_probabilistic_stability_reads_the_cars(monkeypatch):
+    import numpy as np
+
+    from derivations.probabilistic_stability import measurements, real
+
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    _, read = measurements.run()
+    assert read["source"] == "cars" and read["features"].shape == (50, 2)
+    _, found = real.run(features=read["features"], eta=sympy.Symbol("eta", positive=True))
+    assert np.isfinite(found["real_square"].value) and found["real_square"].value < found["low"] <= found["high"]
+    assert found["proof"].check() and found["real_square_growth"] > 0
+    assert found["real_fates"]["between"]["fraction"].sel(fate="saddle") > 0.9
+    assert found["real_fates"]["beyond"]["fraction"].sel(fate="blow-up") > 0.9
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "said"),

@@ -139,9 +139,21 @@ def require_fixed_point(model: Model, algorithm: SGD, point: Mapping[Symbol, Exp
         raise NotNoiseFreeFixedPoint(
             residual,
             f"{where} is no noise-free fixed point: there {shown}, which does not vanish for every sample. "
-            f"fixed_points(model, algorithm) lists the points where it does. For a quadratic loss with label noise leave point out: "
-            f"stability(model, algorithm) is then about its stationary law, and moments(model, algorithm) about its size",
+            f"fixed_points(model, algorithm) lists the points where it does. "
+            f"{_instead(model)}",
         )
+
+
+def _instead(model: Model) -> str:
+    """What to ask about a minimum with noise."""
+    if is_affine(model):
+        return (
+            "This loss is quadratic, so point may be left out: stability(model, algorithm) is then about its stationary law, and "
+            "moments(model, algorithm) about its size"
+        )
+    return (
+        "A minimum with noise of its own is no fixed point; simulate SGD there with numerics.simulate or numerics.fates"
+    )
 
 
 def is_affine(model: Model) -> bool:

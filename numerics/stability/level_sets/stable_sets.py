@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from theory.errors import UnknownValue
@@ -80,11 +81,21 @@ def together(sets: tuple[StableSet, ...]) -> StableSet:
     common: list[Interval] = [first.between]
     for found in sets:
         common = [(max(a, c), min(b, d)) for a, b in common for c, d in found.intervals if max(a, c) < min(b, d)]
-    undecided = tuple(interval for found in sets for interval in found.undecided)
+    undecided = tuple(sorted(set(_undecided_together(sets))))
     complete = all(found.complete for found in sets)
     return StableSet(
         None, first.symbol, first.between, tuple(common), complete, undecided, order=first.order, points=first.points
     )
+
+
+def _undecided_together(sets: tuple[StableSet, ...]) -> Iterator[Interval]:
+    """The undecided stretches of a mode that touch where no other mode is surely unstable."""
+    for index, found in enumerate(sets):
+        others = [other for place, other in enumerate(sets) if place != index]
+        for low, high in found.undecided:
+            open_to = [any(a <= high and low <= b for a, b in (*other.intervals, *other.undecided)) for other in others]
+            if all(open_to):
+                yield low, high
 
 
 def joined(intervals: list[Interval]) -> tuple[Interval, ...]:
