@@ -145,7 +145,7 @@ def test_the_file_that_the_errors_are_made_from_is_good(tmp_path):
         ('x = "Normal()"', '"x, z" = "Normal()"', (19, 1), "'z' is not declared"),
         ('x = "Normal()"', '"x, x" = "Normal(covariance=[[1, 0], [0, 1]])"', (19, 10), "'x' is listed twice"),
         ('x = "Normal()"', 'x = "Norml()"', (19, 6), "there is no function 'Norml'; did you mean Normal?"),
-        ('x = "Normal()"', 'x = "Laplace(1)"', (19, 6), "no function 'Laplace'; there are Cauchy, Discrete, "),
+        ('x = "Normal()"', 'x = "Laplace(1)"', (19, 6), "no function 'Laplace'; there are Cauchy, Density, "),
         ("(w*x - y)**2/2", "tahn(w*x - y)**2/2", (15, 9), "there is no function 'tahn'; did you mean tanh?"),
         ("(w*x - y)**2/2", "cbrtzz(w*x - y)**2/2", (15, 9), "no function 'cbrtzz'; there are Abs, "),
         ("w = 1", "sigma = 1", (32, 1), "or [definitions]; a statistic has its name in [statistics]"),
