@@ -48,8 +48,8 @@ class Resolved:
     missing: float
     location: float
     scale: float
-    edge: float
-    """The exponent with which the density grows from the lower end; 0 without one."""
+    edges: tuple[tuple[float, float], ...]
+    """For every anchor the exponents with which the density grows from it, downwards and upwards; 0 where it is smooth."""
     tail: float
     """The supremum of the orders of moments that exist, infinite where SymPy does not find it."""
 
@@ -95,7 +95,7 @@ def resolved(law: Density) -> Resolved:
         missing,
         location,
         float(distance) or 1.0,
-        _edge(function, lower, float(distance)),
+        tuple(_edges(function, anchor, float(distance) or 1.0) for anchor in anchors),
         tail,
     )
 
@@ -122,12 +122,11 @@ def _tail_exponent(law: Density) -> float:
         return np.inf
 
 
-def _edge(function: Callable[[Array], Array], lower: float, distance: float) -> float:
-    """The exponent of the density as a power of the distance from a finite lower end, to one part in a thousand."""
-    if not np.isfinite(lower):
-        return 0.0
-    near = function(lower + distance * np.array([2.0**-24, 2.0**-25]))
-    return float(np.round(np.log2(near[0] / near[1]), 3)) if np.all(near > 0) else 0.0
+def _edges(function: Callable[[Array], Array], anchor: float, distance: float) -> tuple[float, float]:
+    """The exponents of the density as powers of the distance from an anchor, below and above it, to one part in a thousand."""
+    below, above = (function(anchor + sign * distance * np.array([2.0**-24, 2.0**-25])) for sign in (-1, 1))
+    found = (float(np.round(np.log2(near[0] / near[1]), 3)) if np.all(near > 0) else 0.0 for near in (below, above))
+    return next(found), next(found)
 
 
 def _refined(function: Callable[[Array], Array], breaks: Array) -> tuple[Array, Array]:

@@ -12,6 +12,7 @@ import sympy
 from sympy import Symbol
 
 from numerics.stability.exponents import grid_of, refuse_arrays, refuse_impossible
+from numerics.stability.matrices import column_lengths
 from numerics.stability.matrix.second_moments import SecondMoments, second_moment_radius
 from numerics.stability.problem import Grid
 from numerics.stability.proofs.enclosed_steps import EnclosedStep
@@ -111,10 +112,16 @@ def _mean_square(block: Block, grid: Grid, values: Mapping[Symbol, Fraction]) ->
     is_large = not present.continuous and present.outcome_count * block.size**3 > EXACT_WORK
     step = EnclosedStep.of(block, values) if is_large else ExactStep.of(block, values)
     operator = SecondMoments.of(block, grid, 0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        overflows = not math.isfinite(operator.rounding)
+    if overflows:
+        yield _not_certified(block, Method.MEAN_SQUARE, "second moments overflow floating-point numbers")
+        return
     radius, error, _ = second_moment_radius(operator)
+    lengths = column_lengths(block, {symbol: float(value) for symbol, value in values.items()})
     for margin in (1e-6, 1e-4, 1e-2):
         rate = _above(radius + error, margin)
-        form = lyapunov_form(operator, float(rate))
+        form = lyapunov_form(operator, float(rate), lengths)
         if form is None:
             continue
         evidence = LyapunovInequality(step, form, rate)

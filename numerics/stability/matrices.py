@@ -51,8 +51,25 @@ class Outcomes:
     shares: Array
 
 
+def column_lengths(block: Block, values: Mapping[Symbol, float]) -> Array:
+    """The lengths of the columns of a block: its curvature K is symmetric in the basis of unit length, diag(l) K diag(1/l).
+
+    Ones where all are equal.
+    """
+    columns = [block.vectors[:, j] for j in range(block.size)]
+    squares = [(column.T * column)[0] for column in columns]
+    if all(square == squares[0] for square in squares):
+        return np.ones(block.size)
+    # a symbol that the curvature does not hold cannot matter for the ratios of the lengths: any value will do
+    images = {s: sympy.Float(values.get(s, 0.7), 30) for square in squares for s in square.free_symbols}
+    return np.array([float(sympy.sqrt(square.xreplace(images)).evalf(17)) for square in squares])
+
+
 def sample_curvatures(block: Block, values: Mapping[Symbol, float]) -> Outcomes | None:
-    """One sample's curvature at every outcome of its finite laws, in the order of the data set; None if some law is not finite."""
+    """One sample's curvature, in an orthonormal basis, at every outcome of its finite laws, in the order of the data set.
+
+    None if some law is not finite.
+    """
     present = block.randomness.of(block.curvature)
     if present.continuous:
         return None
@@ -66,7 +83,8 @@ def sample_curvatures(block: Block, values: Mapping[Symbol, float]) -> Outcomes 
     )
     entries = function(*columns, *(values[symbol] for symbol in others))
     table = np.stack([np.broadcast_to(np.asarray(entry, dtype=float), shares.shape) for entry in entries], axis=-1)
-    return Outcomes(table.reshape(-1, *block.curvature.shape), shares)
+    lengths = column_lengths(block, values)
+    return Outcomes(table.reshape(-1, *block.curvature.shape) * lengths[:, None] / lengths, shares)
 
 
 def batch_curvatures(block: Block, values: Mapping[Symbol, float], batch_size: int, limit: int) -> Outcomes | None:

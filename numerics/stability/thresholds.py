@@ -12,6 +12,7 @@ and the grid is part of the answer.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
@@ -101,6 +102,10 @@ def thresholds(
             "every direction is neutral: no sample curves the loss, and linear theory has no threshold"
         )
     base, _ = grid_of(equations, {**(at or {}), symbol: high})
+    if low < 0:  # zero itself is approached, not taken
+        grid_of(equations, {**(at or {}), symbol: low})
+        if symbol == str(equations.algorithm.learning_rate):
+            raise InvalidRequest(f"between={between!r}: a learning rate is positive; begin the range at 0")
     found = tuple(_stable_set(equations, block, symbol, (low, high), power, base, runs) for block in modes)
     return Thresholds(found, together(found))
 
@@ -108,7 +113,9 @@ def thresholds(
 def _symbol(equations: Stability, of: Any) -> str:
     known = [str(symbol) for symbol in equations.free_symbols]
     if str(of) not in known:
-        raise UnknownValue(f"of={of}: the symbols of this problem are {', '.join(known) or 'none'}")
+        close = difflib.get_close_matches(str(of), known, n=1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        raise UnknownValue(f"of={of}{hint}: the symbols of this problem are {', '.join(known) or 'none'}")
     return str(of)
 
 

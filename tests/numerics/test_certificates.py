@@ -18,7 +18,7 @@ from numerics.stability.proofs.evidence import Certificate, Method, Rigour
 from numerics.stability.proofs.exact_steps import ExactStep, NotRational, rational
 from numerics.stability.proofs.log_sums import enclosed_log_sum
 from numerics.stability.proofs.lyapunov_inequality import exact_adjoint
-from numerics.stability.proofs.norm_bounds import spectral_bound
+from numerics.stability.proofs.norm_bounds import spectral_bound, word_norms
 from numerics.stability.proofs.rational_cholesky import is_positive_definite, pivots, rationals
 from theory import (
     SGD,
@@ -259,3 +259,17 @@ def test_a_saddle_of_the_digits_is_certified_with_bounded_rounding():
     rate = 0.999 * mean_square_threshold(equations).value
     found = [c for c in certificates(equations, at={eta: rate}) if c.method == Method.MEAN_SQUARE]
     assert all(c.rigour == Rigour.ROUNDING and c.upper < 0 and c.check() for c in found)
+
+
+def test_bounds_of_words_scale_with_the_steps_and_do_not_overflow():
+    samples = tuple(rationals(np.outer(row, row)) for row in FOUR)
+    small, large = (word_norms(tuple(10**power * m for m in samples), (Fraction(1, 4),) * 4, 64) for power in (0, 60))
+    assert [length for length, _ in large] == [1, 2, 4, 8]
+    shifts = [b - a for (_, a), (_, b) in zip(small, large, strict=True)]
+    np.testing.assert_allclose(shifts, 60 * np.log(10), rtol=1e-12)
+
+
+def test_second_moments_that_overflow_are_not_certified():
+    found = by_method(regression(SGD(eta)), {eta: 1e200})[Method.MEAN_SQUARE]
+    assert found.rigour == Rigour.NONE
+    assert "overflow" in found.statement

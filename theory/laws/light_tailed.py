@@ -105,9 +105,10 @@ class Gamma(LocationScale):
     def _standard_potential(self, r: Expr) -> Expr:
         potential = gamma_potential(self.shape, r)
         if potential is None:
+            lack = "of so large a shape" if self.shape.is_Integer else "without knowing whether its shape is an integer"
+            remedy = "" if self.shape.is_Integer else "give a number for the shape, or "
             raise self._unsupported(
-                "closed-form logarithmic potential without knowing whether its shape is an integer",
-                "give a number for the shape, or use quadrature over its density",
+                f"closed-form logarithmic potential {lack}", f"{remedy}use quadrature over its density"
             )
         return potential
 

@@ -108,8 +108,12 @@ def student_potential(k: int, r: Expr) -> Expr:
     return modulus - sympy.Add(*rest)
 
 
+LARGEST_SHAPE = 40
+"""The largest whole shape of a Gamma law whose potential, a sum of about k^2/2 terms, is written down."""
+
+
 def gamma_potential(shape: Expr, r: Expr) -> Expr | None:
-    r"""For the Gamma law of shape k and scale 1; None if it is not known whether k is an integer.
+    r"""For the Gamma law of shape k and scale 1; None if it is not known whether k is an integer, and for an integer above 40.
 
     Integer k, with $E=e^{-r}E_1(-r)$:
     $U(r)=\Re\big[\log(-r)+\sum_{j<k}\frac1{j!}\big(r^jE+\sum_{i<j}i!\,r^{j-1-i}\big)\big]$.
@@ -120,7 +124,7 @@ def gamma_potential(shape: Expr, r: Expr) -> Expr | None:
     if is_zero(r):
         return sympy.digamma(shape)
     if shape.is_Integer:
-        return _integer_gamma_potential(int(shape), r)
+        return _integer_gamma_potential(int(shape), r) if shape <= LARGEST_SHAPE else None
     if shape.is_integer is not False:
         return None
     regular = r / (1 - shape) * sympy.hyper((1, 1), (2, 2 - shape), -r)

@@ -12,7 +12,7 @@ from sympy import ImmutableDenseMatrix, Symbol
 from numerics.averages import matrix_values
 from numerics.generate import function_of_arrays
 from numerics.quadrature import has_quadrature, rules
-from numerics.stability.matrices import AffineStep, sample_curvatures
+from numerics.stability.matrices import AffineStep, column_lengths, sample_curvatures
 from numerics.stability.matrix.tensor_powers import listed, mean_powers, multiply, powers, substituted
 from numerics.stability.problem import Array, Grid
 from theory import Block
@@ -25,7 +25,9 @@ LISTED = 4096
 
 @dataclass(frozen=True)
 class SampleMoments:
-    """The forms E (u^T H x)^j of one sample's curvature, j = 0 ... order, at points of a grid; of a finite law by enumeration.
+    """The forms E (u^T H x)^j of one sample's curvature in an orthonormal basis, j = 0 ... order, at points of a grid.
+
+    Of a finite law by enumeration.
 
     `doubt`: the relative error of averages that are quadratures, by two refinements of the rule; 0 where there are none.
     """
@@ -45,8 +47,11 @@ class SampleMoments:
         found = sample_powers(block.curvature, block.randomness, order)
         points = [{symbol: float(v[k]) for symbol, v in grid.values.items()} for k in range(grid.size)]
         matrices = [_as_matrix(form, block.size, j) for j, form in enumerate(found, start=1)]
-        tables = tuple(matrix_values(matrix, points) for matrix in matrices)
-        coarse = (_coarse(matrix, points) for matrix in matrices)
+        scales = np.array([column_lengths(block, point) for point in points])
+        tables = tuple(
+            _rescaled(matrix_values(matrix, points), scales, j) for j, matrix in enumerate(matrices, start=1)
+        )
+        coarse = (_rescaled(_coarse(matrix, points), scales, j) for j, matrix in enumerate(matrices, start=1))
         doubt = max(
             float(np.abs(fine - other).max() / (np.abs(fine).max() or 1.0))
             for fine, other in zip(tables, coarse, strict=True)
@@ -81,6 +86,13 @@ class SampleMoments:
         present = self.block.randomness.of(self.block.curvature)
         names = self.block.curvature.free_symbols.union(*(law.free_symbols for _, law in present.groups))
         return all(np.ptp(self.grid.values[s]) == 0 for s in names if s in self.grid.values)
+
+
+def _rescaled(forms: Array, lengths: Array, degree: int) -> Array:
+    """Forms (point, alpha, beta) in coordinates along columns of these lengths (point, k), in an orthonormal basis."""
+    powers = np.array(listed(lengths.shape[1], degree))
+    scale = np.prod(lengths[:, None, :] ** powers, axis=-1)
+    return np.asarray(forms * scale[:, :, None] / scale[:, None, :])
 
 
 def _coarse(matrix: ImmutableDenseMatrix, points: list[dict[Symbol, float]]) -> Array:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from numerics.stability.matrix.cauchy_momentum import spectrum_by_cauchy
 from numerics.stability.matrix.determinant import determinant_exponent
+from numerics.stability.matrix.existence import highest_moment
 from numerics.stability.matrix.fixed_products import spectrum_of_fixed_order
 from numerics.stability.matrix.one_step import moments_of_one_step, spectrum_of_one_step
 from numerics.stability.matrix.rotation_invariant import (
@@ -32,6 +33,7 @@ from numerics.stability.runs import Runs
 from numerics.values import whole_number
 from theory import Block, ExponentKind
 from theory.algorithm import Bernoulli
+from theory.errors import UnsupportedExpectation
 
 SpectrumRoad = Callable[[Block, Grid, Runs, int], Spectrum | None]
 MomentRoad = Callable[[Block, Grid, float, Runs], Estimate | None]
@@ -62,18 +64,33 @@ def matrix_spectrum(block: Block, grid: Grid, runs: Runs, count: int) -> Spectru
 
 
 def matrix_moment_exponent(block: Block, grid: Grid, order: float, runs: Runs) -> Estimate:
-    """Return the moment exponent L(order) of a matrix block at every point of a grid; for order 0 its value, 0."""
+    """Return the moment exponent L(order) of a matrix block at every point of a grid; for order 0 its value, 0.
+
+    Plus infinity where the moment does not exist. Raises `UnsupportedExpectation` where that is not known.
+    """
     if order == 0:
         return Estimate(np.zeros(grid.size), np.zeros(grid.size), ExponentKind.CLOSED_FORM)
 
-    def moment(part: Block, points: Grid) -> Spectrum:
-        found = (road(part, points, order, runs) for road in MOMENTS)
-        chosen = next((estimate for estimate in found if estimate is not None), None) or _resampled(
-            part, points, order, runs
-        )
-        return Spectrum(chosen.values[:, None], chosen.errors[:, None], chosen.kind)
+    return _over_batch_sizes(block, grid, lambda part, points: _existing_moment(part, points, order, runs)).top
 
-    return _over_batch_sizes(block, grid, moment).top
+
+def _existing_moment(block: Block, grid: Grid, order: float, runs: Runs) -> Spectrum:
+    """L(order) by the first road that is open, at the points where the moment is finite."""
+    limit = highest_moment(block, grid) if order > 0 else np.full(grid.size, np.inf)
+    if limit is None:
+        raise UnsupportedExpectation(
+            f"whether moments of order {order:g} of the block {block.name} are finite is not known: its curvature is no polynomial in "
+            f"heavy-tailed numbers, or their laws do not tell; give a density with tails that are known"
+        )
+    finite = order < limit
+    values, errors, kind = np.full(grid.size, np.inf), np.zeros(grid.size), ExponentKind.CLOSED_FORM
+    if finite.any():
+        points = grid if finite.all() else grid.subset(finite)
+        found = (road(block, points, order, runs) for road in MOMENTS)
+        chosen = next((estimate for estimate in found if estimate is not None), None)
+        chosen = chosen or _resampled(block, points, order, runs)
+        values[finite], errors[finite], kind = chosen.values, chosen.errors, chosen.kind
+    return Spectrum(values[:, None], errors[:, None], kind)
 
 
 def _spectrum(block: Block, grid: Grid, runs: Runs, count: int) -> Spectrum:

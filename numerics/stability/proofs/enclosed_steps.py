@@ -51,10 +51,12 @@ class EnclosedStep:
         size, count = block.size, len(shares)
         middle, radius = np.zeros((count, size, size)), np.zeros((count, size, size))
         for i in range(size):
-            for j in range(i + 1):
+            for j in range(size):
+                if j < i and block.curvature[i, j] == block.curvature[j, i]:
+                    middle[:, i, j], radius[:, i, j] = middle[:, j, i], radius[:, j, i]
+                    continue
                 entry = _evaluated(block.curvature[i, j], names, known, values, count)
-                middle[:, i, j] = middle[:, j, i] = entry.middle
-                radius[:, i, j] = radius[:, j, i] = entry.radius
+                middle[:, i, j], radius[:, i, j] = entry.middle, entry.radius
         weights = exact_weights(block, values)
         chances = Enclosure.of_rationals(np.array(shares, dtype=object))
         return EnclosedStep(fixed, left, right, Enclosure(middle, radius), chances, *weights)
@@ -75,18 +77,19 @@ class EnclosedStep:
         weights = np.outer(self.left, self.left)
         for a, b in np.ndindex(*weights.shape):
             inner = inner + _scaled(form[a * size : (a + 1) * size, b * size : (b + 1) * size], weights[a, b])
-        square = mean @ inner @ mean
+        square = mean.T @ inner @ mean
         fluctuation = _scaled(self._sandwich(inner), self.pair_weight) - _scaled(square, 1 - self.mean_weight)
         return step.T @ form @ step + _placed(np.outer(self.right, self.right), fluctuation)
 
     def _sandwich(self, inner: Enclosure) -> Enclosure:
-        """E H Y H, some samples at a time."""
+        """E H^T Y H, some samples at a time."""
         count, size, _ = self.samples.middle.shape
         total, length = _exact(np.zeros((size, size))), max(1, CHUNK // size**2)
         for start in range(0, count, length):
             part, shares = self.samples[start : start + length], self.shares[start : start + length, None, None]
             stacked = Enclosure(part.middle.reshape(-1, size), part.radius.reshape(-1, size))
-            moved = stacked @ inner
+            turned = Enclosure(_turned(part.middle), _turned(part.radius))
+            moved = turned @ inner
             weighted = Enclosure(moved.middle.reshape(-1, size, size), moved.radius.reshape(-1, size, size)) * shares
             row = Enclosure(_side_by_side(weighted.middle), _side_by_side(weighted.radius))
             total = total + row @ stacked
@@ -130,6 +133,10 @@ def _placed(weights: Rationals, table: Enclosure) -> Enclosure:
         place = slice(a * size, (a + 1) * size), slice(b * size, (b + 1) * size)
         middle[place], radius[place] = piece.middle, piece.radius
     return Enclosure(middle, radius)
+
+
+def _turned(table: Array) -> Array:
+    return table.transpose(0, 2, 1).reshape(-1, table.shape[-1])
 
 
 def _side_by_side(table: Array) -> Array:

@@ -45,10 +45,11 @@ class LyapunovInequality:
         return form.is_positive_definite() and (scaled - self.step.adjoint(form)).is_positive_definite()
 
 
-def lyapunov_form(operator: SecondMoments, rate: float) -> Rationals | None:
+def lyapunov_form(operator: SecondMoments, rate: float, lengths: Array) -> Rationals | None:
     """A form X that should satisfy E A^T X A < rate X: the solution of rate X - E A^T X A = 1, rounded to short rationals.
 
-    It is the limit of the sums of (E A^T . A)^k / rate^(k + 1); None where the solver finds none.
+    The operator acts in an orthonormal basis, the form on coordinates along the columns of the block, which have these `lengths`.
+    The solution is the limit of the sums of (E A^T . A)^k / rate^(k + 1); None where the solver finds none.
     """
     order = operator.order
 
@@ -65,7 +66,8 @@ def lyapunov_form(operator: SecondMoments, rate: float) -> Rationals | None:
         solution, failed = gmres(linear, target, rtol=1e-3, restart=200, maxiter=50)
     if failed or not np.all(np.isfinite(solution)):
         return None
-    table = solution.reshape(order, order)
+    scale = np.tile(lengths, order // len(lengths))
+    table = solution.reshape(order, order) * np.outer(scale, scale)
     return short_rationals((table + table.T) / 2)
 
 
@@ -85,7 +87,7 @@ def exact_adjoint(step: ExactStep, form: Rationals) -> Rationals:
     mean = step.matrix(step.mean)
     inner = _inner(step, form)
     fluctuation = step.pair_weight * _exact_sandwich(step, inner) - (1 - step.mean_weight) * (
-        step.mean @ inner @ step.mean
+        step.mean.T @ inner @ step.mean
     )
     result = mean.T @ form @ mean + np.kron(np.outer(step.right, step.right), fluctuation)
     return rationals(result)
@@ -101,18 +103,18 @@ def _inner(step: ExactStep, form: Rationals) -> Rationals:
 
 
 def _exact_sandwich(step: ExactStep, inner: Rationals) -> Rationals:
-    """E H Y H; samples over a common denominator, so that the sums run on whole numbers."""
+    """E H^T Y H; samples over a common denominator, so that the sums run on whole numbers."""
     if step.pair_weight == 0:
         return rationals(np.zeros(inner.shape, dtype=int))
     if step.samples is None:
         assert step.pairs is not None  # noqa: S101 - an ExactStep has one of the two
         size = len(inner)
-        return (step.pairs.reshape(size * size, -1) @ inner.ravel()).reshape(size, size)
+        return (inner.ravel() @ step.pairs.reshape(size * size, -1)).reshape(size, size)
     samples, scale = whole_numbers(step.samples)
     table, unit = whole_numbers(inner)
     shares, share = whole_numbers(np.array(step.shares, dtype=object))
     count, size, _ = samples.shape
-    moved = (samples.reshape(-1, size) @ table).reshape(count, size, size)
+    moved = (samples.transpose(0, 2, 1).reshape(-1, size) @ table).reshape(count, size, size)
     weighted = (moved * shares[:, None, None]).transpose(1, 0, 2).reshape(size, -1)
     total = weighted @ samples.reshape(-1, size)
     return rationals(total) / (scale * scale * unit * share)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+from numpy.typing import NDArray
 
 from numerics.stability.proofs.enclosures import UNIT, Array, Enclosure, gamma
 from numerics.stability.proofs.rational_cholesky import Rationals
@@ -34,20 +35,28 @@ class WordNorms:
 
 def word_norms(matrices: tuple[Rationals, ...], shares: tuple[Fraction, ...], longest: int) -> list[tuple[int, float]]:
     """The bounds for n = 1, 2, 4, ... up to `longest`, as far as the words are at most `WORDS`."""
-    words = Enclosure.of_rationals(np.array(matrices, dtype=object))
+    words, scales = _scaled(Enclosure.of_rationals(np.array(matrices, dtype=object)))
     chances = Enclosure.of_rationals(np.array(shares, dtype=object))
     found, length = [], 1
     while True:
-        found.append((length, _mean_log(spectral_bound(words), chances) / length))
+        found.append((length, _mean_log(spectral_bound(words), scales, chances) / length))
         count = len(words.middle)
         if 2 * length > longest or count**2 > WORDS:
             return [(n, float(np.nextafter(bound + 4 * UNIT * abs(bound), np.inf))) for n, bound in found]
         size = words.middle.shape[-1]
         words = words[:, None] @ words[None, :]
-        words = Enclosure(words.middle.reshape(-1, size, size), words.radius.reshape(-1, size, size))
+        words, more = _scaled(Enclosure(words.middle.reshape(-1, size, size), words.radius.reshape(-1, size, size)))
+        scales = (scales[:, None] + scales[None, :]).reshape(-1) + more
         chances = chances[:, None] * chances[None, :]
         chances = Enclosure(chances.middle.reshape(-1), chances.radius.reshape(-1))
         length *= 2
+
+
+def _scaled(words: Enclosure) -> tuple[Enclosure, NDArray[np.int64]]:
+    """Matrices divided by powers of two, so that long words do not overflow, and the exponents of these."""
+    _, exponents = np.frexp(words.magnitude.max(axis=(-2, -1)))
+    middle, radius = (np.ldexp(table, -exponents[:, None, None]) for table in (words.middle, words.radius))
+    return Enclosure(middle, np.nextafter(radius, np.inf)), exponents.astype(np.int64)
 
 
 def spectral_bound(matrices: Enclosure) -> Array:
@@ -66,13 +75,15 @@ def spectral_bound(matrices: Enclosure) -> Array:
     return np.asarray(np.sqrt(square / (1 - 2 * skew)) * (1 + 16 * (size + 4) * UNIT))
 
 
-def _mean_log(bounds: Array, shares: Enclosure) -> float:
-    """An upper bound of the mean of log(bounds); the logarithm is taken to be right to four units in the last place."""
+def _mean_log(bounds: Array, scales: NDArray[np.int64], shares: Enclosure) -> float:
+    """An upper bound of the mean of log(bounds * 2^scales); the logarithm is taken to be right to four units in the last place."""
     with np.errstate(divide="ignore"):
         logs = np.log(bounds)
     logs = np.where(
         np.isneginf(logs), np.log(np.finfo(float).tiny), logs
     )  # a zero product: any finite bound is above it
-    total = float(np.sum(shares.middle * logs))
-    lost = shares.radius * np.abs(logs) + (gamma(len(logs)) + 8 * UNIT) * np.abs(shares.middle * logs)
+    shifts = scales * np.log(2.0)
+    total = float(np.sum(shares.middle * (logs + shifts)))
+    size = np.abs(logs) + np.abs(shifts)
+    lost = shares.radius * size + (gamma(len(logs)) + 8 * UNIT) * np.abs(shares.middle) * size
     return total + float(lost.sum()) * (1 + 4 * (len(logs) + 4) * UNIT)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import combinations, islice
+from itertools import combinations, combinations_with_replacement, islice, pairwise
 from math import comb, lgamma
 
 import numpy as np
@@ -106,9 +106,23 @@ def _fresh(size: int, values: Array, shares: Array, length: int) -> Batches:
     logs = np.log(np.where(shares > 0, shares, IMPOSSIBLE))
     if np.all(logs == logs[:, :1]):
         logs = logs[:, :1]
+    if size < len(values):  # shorter rows
+        for picked in _chunks(combinations_with_replacement(range(len(values)), size), max(1, length // size)):
+            yield values[picked].mean(axis=1), np.exp(_ways(picked) + logs[picked].sum(axis=1))
+        return
     for counts in _compositions(size, len(values), length):
         ways = lgamma(size + 1) - gammaln(counts + 1).sum(axis=1)[:, None]  # (term, 1)
         yield counts @ values / size, np.exp(ways + counts @ logs)
+
+
+def _ways(picked: NDArray[np.int64]) -> Array:
+    """The logarithm of the number of orders of every sorted row, shape (row, 1): S! over the factorials of what repeats."""
+    place = np.ones(len(picked))  # the k-th of its kind
+    total = np.full(len(picked), lgamma(picked.shape[1] + 1))
+    for left, right in pairwise(picked.T):
+        place = np.where(left == right, place + 1, 1.0)
+        total -= np.log(place)
+    return total[:, None]
 
 
 def _bernoulli(problem: Problem, mode: Bernoulli, values: Array, length: int) -> Batches:

@@ -45,9 +45,10 @@ def gaussian_potential(r: Complex) -> tuple[Array, Array]:
     integrals = (special.wofz(zeta / np.sqrt(2)) * weights).sum(axis=1) * inner / 2
     result[near] = _GAUSSIAN_CONSTANT + np.real(-1j * np.sqrt(np.pi / 2) * integrals)
     outer = point[~near]
+    inverse = 1 / outer  # whose square does not overflow
     series, term = np.zeros(outer.shape, dtype=complex), np.ones(outer.shape, dtype=complex)
     for k in range(1, 16):
-        term = term * (2 * k - 1) / outer**2
+        term = term * (2 * k - 1) * inverse**2
         series += term / (2 * k)
     result[~near] = np.log(np.abs(outer)) - np.real(series)
     return result, np.where(np.abs(point) <= 6, 1e-13, np.where(np.abs(point) < 20, 4e-11, 1e-14))
@@ -58,7 +59,8 @@ def uniform_potential(r: Complex) -> tuple[Array, Array]:
     closed = np.real(special.xlogy(1 - r, 1 - r) - special.xlogy(-r, -r)) - 1
     far = np.abs(r) > _UNIFORM_SERIES
     outer = np.where(far, r, _UNIFORM_SERIES)
-    series = sum((1 / ((n + 1) * n * outer**n) for n in range(1, 20)), np.zeros(r.shape, dtype=complex))
+    inverse = 1 / outer
+    series = sum((inverse**n / ((n + 1) * n) for n in range(1, 20)), np.zeros(r.shape, dtype=complex))
     return np.where(far, np.log(np.abs(outer)) - np.real(series), closed), np.full(r.shape, 64 * EPSILON)
 
 
@@ -80,7 +82,7 @@ def gamma_potential(k: int, r: Complex) -> tuple[Array, Array]:
     point = _upper(r)
     closed, closed_error = _gamma_closed(k, point)
     series, series_error = _gamma_series(k, point)
-    better = series_error < closed_error
+    better = ~(closed_error <= series_error)  # also where the closed form overflowed
     return np.where(better, series, closed), np.where(better, series_error, closed_error)
 
 
@@ -110,7 +112,7 @@ def _gamma_series(k: int, point: Complex) -> tuple[Array, Array]:
             falling &= np.abs(term) / n < smallest
             total = np.where(falling, total - term / n, total)
             smallest = np.where(falling, np.abs(term) / n, smallest)
-        missing = size ** (k - 1) * np.exp(-np.maximum(np.real(point), 0)) / factorial(k - 1)
+        missing = np.exp(special.xlogy(k - 1, size) - np.maximum(np.real(point), 0) - special.gammaln(k))
     error = 2 * smallest + np.where(np.real(point) > 0, 4 * missing, 0.0) + 8 * EPSILON * (1 + np.abs(np.log(size + 1)))
     return np.real(total), np.where(np.isfinite(error), error, np.inf)
 

@@ -111,10 +111,8 @@ def _anchors(zeros_inside: Sequence[tuple[float, int]], law: StandardLaw) -> tup
         powers[place] = powers.get(place, 0.0) + count
     ends = [] if law.cut else [end for end in (law.lower, law.upper) if np.isfinite(end)]
     listed = sorted({*powers, *law.rough, *ends})
-    anchors = [
-        Anchor(place, powers.get(place, 0.0), law.edge if place == law.lower and not law.cut else 0.0)
-        for place in listed
-    ]
+    edges = {place: (below, above) for place, below, above in law.edges}
+    anchors = [Anchor(place, powers.get(place, 0.0), *edges.get(place, (0.0, 0.0))) for place in listed]
     return anchors, [place if place in powers else np.nan for place in listed]
 
 

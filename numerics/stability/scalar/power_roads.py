@@ -22,6 +22,7 @@ from numerics.stability.scalar.power_laws import by_density, log_expected_powers
 from numerics.stability.scalar.standard_laws import Component, component
 from theory import ExponentKind, Sampling
 from theory.algorithm import Bernoulli
+from theory.errors import MomentDoesNotExist
 from theory.stability.batch_moments import (
     DEPENDENT,
     batch_central_moments,
@@ -111,7 +112,12 @@ def central_moments(problem: Problem, count: int) -> tuple[Array, list[Array]] |
     if batch.mode in DEPENDENT:
         return None
     if present.continuous:
-        symbolic = batch_moments(problem.curvature, problem.randomness, batch, count)
+        try:
+            symbolic = batch_moments(problem.curvature, problem.randomness, batch, count)
+        except (
+            MomentDoesNotExist
+        ):  # for every value of a parameter of the law; here it has one, and the moment was found to exist
+            return None
         if symbolic is None:
             return None
         mean, *rest = problem.grid.table([symbolic[0], *symbolic[1]])

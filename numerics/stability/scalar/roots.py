@@ -48,8 +48,8 @@ def _displacement(monic: Array, roots: Complex) -> Array:
     rounding = 8 * np.finfo(float).eps * (np.abs(monic)[:, None, :] * powers).sum(axis=2)
     factors = monic[:, :-1] * np.arange(degree, 0, -1)
     slope = np.abs((factors[:, None, :] * roots[:, :, None] ** np.arange(degree - 1, -1, -1)).sum(axis=2))
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.minimum(rounding / slope, rounding ** (1 / degree)))
+    with np.errstate(divide="ignore", invalid="ignore"):  # a multiple root at zero is exact, 0/0
+        return np.asarray(np.fmin(rounding / slope, rounding ** (1 / degree)))
 
 
 def _exact_roots(row: Array) -> Complex | None:

@@ -36,9 +36,10 @@ class StandardLaw:
     """A law without location and scale: density, support, points where the density is not smooth, and its potential.
 
     `potential(r)` returns values and errors. Panels shrink towards rough points down to 2^-`finest` and reach out to 2^`coarsest`:
-    what lies beyond has a probability below rounding, as far as doubles allow. The density behaves like a power of the distance to the
-    lower end, with exponent `edge`. E|y|^q is finite if and only if q < `tail`. `log_density`: where it can be had without underflow.
-    `cut`: whether the ends cut an unbounded support.
+    what lies beyond has a probability below rounding, as far as doubles allow. The density behaves like a power of the distance from
+    the points of `edges`, each with the exponents below and above it. E|y|^q is finite if and only if q < `tail`. `log_density`: where
+    it can be had without underflow. `cut`: whether the ends cut an unbounded support. `offset`: location over scale of a density that
+    is evaluated in its own units, which rounds small distances from its singular points.
     """
 
     density: Callable[[Array], Array]
@@ -48,10 +49,11 @@ class StandardLaw:
     potential: Callable[[Complex], tuple[Array, Array]] | None
     finest: int = 54
     coarsest: int = 60
-    edge: float = 0.0
+    edges: tuple[tuple[float, float, float], ...] = ()
     tail: float = np.inf
     log_density: Callable[[Array], Array] | None = None
     cut: bool = False
+    offset: float = 0.0
 
     def log_of_density(self, y: Array) -> Array:
         """The logarithm of the density, minus infinity where it vanishes."""
@@ -142,11 +144,22 @@ def _own(law: Density) -> tuple[float, float, StandardLaw] | None:
     def density(y: Array) -> Array:
         return scale * shape.function(location + scale * y)
 
+    logarithm = _own_logarithm(law, location, scale)
     ends = ((shape.lower - location) / scale, (shape.upper - location) / scale)
     rough = [(point - location) / scale for point in shape.anchors]
+    edges = tuple((place, *sides) for place, sides in zip(rough, shape.edges, strict=True))
     for _ in range(ADDED):
         standard = StandardLaw(
-            density, *ends, tuple(rough), None, shape.finest, shape.coarsest, edge=shape.edge, tail=shape.tail
+            density,
+            *ends,
+            tuple(rough),
+            None,
+            shape.finest,
+            shape.coarsest,
+            edges=edges,
+            tail=shape.tail,
+            log_density=logarithm,
+            offset=abs(location / scale),
         )
         breaks = graded(rough, *ends, finest=2.0**-20)
         masses = [panel_masses(density, breaks, count) for count in (20, 10)]
@@ -156,6 +169,20 @@ def _own(law: Density) -> tuple[float, float, StandardLaw] | None:
         worst = int(np.argmax(defects))
         rough.append(float(breaks[worst] + breaks[worst + 1]) / 2)
     return location, scale, standard
+
+
+def _own_logarithm(law: Density, location: float, scale: float) -> Callable[[Array], Array] | None:
+    """The logarithm of a density that is a product of powers and exponentials, whose tails underflow; None for another one."""
+    spread = sympy.expand_log(sympy.log(law.expression), force=True)
+    if any(isinstance(part.args[0], sympy.Add | sympy.Piecewise | sympy.exp) for part in spread.atoms(sympy.log)):
+        return None
+    compiled = sympy.lambdify(law.bound, spread, ["scipy", "numpy"], cse=True)
+
+    def logarithm(y: Array) -> Array:
+        values = np.real(np.asarray(compiled(location + scale * y))) + np.zeros(y.shape)
+        return np.where(np.isnan(values), -np.inf, values + np.log(scale))
+
+    return logarithm
 
 
 ADDED = 12
@@ -224,6 +251,6 @@ def gamma(shape: float) -> StandardLaw:
         rough,
         potential,
         finest=int(np.clip(57 / shape, 54, LIMIT)),
-        edge=shape - 1,
+        edges=((0.0, 0.0, shape - 1),),
         log_density=log_density,
     )
