@@ -263,10 +263,10 @@ def test_a_saddle_of_the_digits_is_certified_with_bounded_rounding():
 
 def test_bounds_of_words_scale_with_the_steps_and_do_not_overflow():
     samples = tuple(rationals(np.outer(row, row)) for row in FOUR)
-    small, large = (word_norms(tuple(10**power * m for m in samples), (Fraction(1, 4),) * 4, 64) for power in (0, 60))
+    small, large = (word_norms(tuple(2**power * m for m in samples), (Fraction(1, 4),) * 4, 64) for power in (0, 200))
     assert [length for length, _ in large] == [1, 2, 4, 8]
     shifts = [b - a for (_, a), (_, b) in zip(small, large, strict=True)]
-    np.testing.assert_allclose(shifts, 60 * np.log(10), rtol=1e-12)
+    np.testing.assert_allclose(shifts, 200 * np.log(2), rtol=4**8 * np.finfo(float).eps)  # of a sum of 4^8 terms
 
 
 def test_second_moments_that_overflow_are_not_certified():
