@@ -20,8 +20,17 @@ ACCEPTED = 1e-5
 """The largest error of an answer; beyond, random draws do better (zeros closer together than the samples, or without a change of sign)."""
 
 
+Integrate = Callable[[Callable[[Array], Array], StandardLaw], tuple[float, float]]
+"""An average of a function of the multiplier, which is given as a function of a standard number, and its error."""
+
+
 def by_density(problem: Problem) -> Estimate | None:
     """The exponent for one random symbol with a density; None for other randomness, or short of accuracy."""
+    return over_density(problem, _integral)
+
+
+def over_density(problem: Problem, integrate: Integrate) -> Estimate | None:
+    """An average over one random symbol with a density at every point; None for other randomness, or short of accuracy."""
     groups = problem.randomness.groups
     if len(groups) != 1 or len(groups[0][0]) != 1:
         return None
@@ -41,7 +50,7 @@ def by_density(problem: Problem) -> Estimate | None:
             with np.errstate(all="ignore"):
                 return np.asarray(function(location + scale * y, *numbers), dtype=float) + np.zeros(y.shape)
 
-        values[point], errors[point] = _integral(at, part.standard)
+        values[point], errors[point] = integrate(at, part.standard)
     if not np.all(errors <= ACCEPTED):
         return None
     return problem.estimate(values, errors, ExponentKind.QUADRATURE)

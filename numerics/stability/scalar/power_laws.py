@@ -9,21 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import sympy
 from numpy.typing import NDArray
 
 from numerics.stability.problem import Estimate, Problem
-from numerics.stability.scalar.density import zeros
+from numerics.stability.scalar.density import over_density, zeros
 from numerics.stability.scalar.power_quadrature import Anchor, Array, log_expected_power
 from numerics.stability.scalar.roots import polynomial_roots
-from numerics.stability.scalar.standard_laws import Component, StandardLaw, component
-from theory import ExponentKind
+from numerics.stability.scalar.standard_laws import Component, StandardLaw
 
 EPSILON = float(np.finfo(float).eps)
 MERGED = 3e-8
 """Roots closer than this, in units of their size, are one multiple root: rounding splits a double root so far."""
-ACCEPTED = 1e-5
-"""The largest error of an answer for a multiplier that is no polynomial."""
 
 
 def log_expected_powers(polynomial: Array, part: Component, order: float) -> tuple[Array, Array]:
@@ -124,29 +120,7 @@ def by_density(problem: Problem, order: float) -> Estimate | None:
 
     Zeros are taken to be simple, as those are that change the sign.
     """
-    groups = problem.randomness.groups
-    if len(groups) != 1 or len(groups[0][0]) != 1:
-        return None
-    ((symbol,), law) = groups[0]
-    part = component(law, problem.grid)
-    if part is None:
-        return None
-    multiplier = problem.keep + problem.weight * problem.curvature
-    names = sorted(multiplier.free_symbols - {symbol}, key=str)
-    function = sympy.lambdify([symbol, *names], multiplier, ["scipy", "numpy"], cse=True)
-    values, errors = np.empty(problem.grid.size), np.empty(problem.grid.size)
-    for point in range(problem.grid.size):
-        numbers = [float(problem.grid.values[name][point]) for name in names]
-        location, scale = float(part.location[point]), float(part.scale[point])
-
-        def at(y: Array, numbers: list[float] = numbers, location: float = location, scale: float = scale) -> Array:
-            with np.errstate(all="ignore"):
-                return np.asarray(function(location + scale * y, *numbers), dtype=float) + np.zeros(y.shape)
-
-        values[point], errors[point] = _of_function(at, part.standard, order)
-    if not np.all(errors <= ACCEPTED):
-        return None
-    return problem.estimate(values, errors, ExponentKind.QUADRATURE)
+    return over_density(problem, lambda multiplier, law: _of_function(multiplier, law, order))
 
 
 def _of_function(multiplier: Callable[[Array], Array], law: StandardLaw, order: float) -> tuple[float, float]:
