@@ -196,7 +196,7 @@ def test_an_affine_update_needs_no_point_and_has_the_exponent_of_its_linear_part
 
 
 def test_a_noisy_point_is_refused_with_the_way_out():
-    with pytest.raises(NotNoiseFreeFixedPoint, match="leave point out"):
+    with pytest.raises(NotNoiseFreeFixedPoint, match="point may be left out"):
         stability(Model((u * x - y) ** 2 / 2, [u], {x: Normal(), y: Normal()}), SGD(eta), point={u: 0})
 
 
