@@ -183,7 +183,11 @@ def _by_scan(block: Block, constants: Grid, rate: Symbol, scale: float) -> Block
         table = {symbol: np.full(len(rates), column[0]) for symbol, column in constants.values.items()}
         estimate = even_moment_exponent(block, Grid({**table, rate: np.asarray(rates)}, len(rates)), 2)
         if estimate is None:
-            assert block.batch.mode == Sampling.RESHUFFLED  # noqa: S101 - second moments of all other modes are covered
+            if block.batch.mode != Sampling.RESHUFFLED:
+                raise UnsupportedExpectation(
+                    f"the second moments of the curvature of the block {block.name} have no closed form and no quadrature here; give "
+                    f"laws with moments, or the data as Empirical(...)"
+                )
             raise SamplingNotCovered(
                 f"second moments over reshuffled epochs are averaged over all subsets of the data, for up to 16 samples and small "
                 f"blocks, not for {block.batch.data_count} samples and {block.order} states; "

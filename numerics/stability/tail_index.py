@@ -19,7 +19,8 @@ import numpy as np
 from scipy.optimize import brentq
 
 from numerics.stability.exponents import checked_runs, exponents_on, grid_of, refuse_arrays
-from numerics.stability.level_sets.tail_support import largest_multiplier
+from numerics.stability.level_sets.tail_support import largest_multiplier, largest_norm
+from numerics.stability.matrix.existence import highest_moment
 from numerics.stability.moment_exponents import block_moment_exponent
 from numerics.stability.problem import Estimate, Grid
 from numerics.stability.runs import Runs
@@ -32,6 +33,9 @@ HIGHEST = 2.0**12, 2.0**5
 """The largest order that is tried: of a scalar mode, and of a matrix mode."""
 ENDPOINT = 1e-9
 """Share of the endpoint of the existing moments by which orders stay below it."""
+
+ROUNDING = 1e-13
+"""What rounding adds to a norm: a step leaves directions that its sample does not see exactly as they are."""
 
 
 class Tail(StrEnum):
@@ -69,7 +73,8 @@ class TailIndex:
     """The tail of the stationary law of one mode.
 
     `index`: p* of a power law, with its `error`, and the `kind` of the exponents behind it; else None. `exponent`: the Lyapunov exponent.
-    `largest`: the supremum of |m| (of a matrix mode None), None where it is not known. `at_endpoint`: the moment exponent is still
+    `largest`: the supremum of |m| (of a matrix mode a bound of the norm of a step), None where it is not known. `at_endpoint`: the
+    moment exponent is still
     negative where the moments of the curvature cease to exist, and p* is that order. `conditions`: the hypotheses.
     """
 
@@ -150,12 +155,15 @@ def tail_index(
 
 def _of_block(equations: Stability, block: Block, grid: Grid, runs: Runs) -> TailIndex:
     exponent = exponents_on(replace(equations, blocks=(block,)), grid, runs).estimates[0]
-    largest = largest_multiplier(block, grid) if block.is_scalar else None
-    limit = scalar_highest_order(block, grid) if block.is_scalar else np.inf
+    if block.is_scalar:
+        largest, limit = largest_multiplier(block, grid), scalar_highest_order(block, grid)
+    else:
+        largest, orders = largest_norm(block, grid), highest_moment(block, grid)
+        limit = np.inf if orders is None else float(orders[0])
     stable = _contracts(exponent)
     conditions = [
         Condition("the Lyapunov exponent is negative", stable, f"Lambda = {exponent.values[0]:.6g}"),
-        _expands(largest),
+        _expands(largest, block.is_scalar),
         _non_arithmetic(block),
     ]
 
@@ -168,7 +176,7 @@ def _of_block(equations: Stability, block: Block, grid: Grid, runs: Runs) -> Tai
     if stable != Verdict.HOLDS:
         outcome = Tail.NO_STATIONARY_LAW if stable == Verdict.FAILS else Tail.UNDECIDED
         return result(outcome, exponent.kind)
-    bounded = largest is not None and largest <= 1
+    bounded = largest is not None and largest <= 1 + ROUNDING
     deterministic = not block.randomness.of(block.curvature).groups or block.batch.mode == Sampling.CYCLIC
     if bounded or deterministic:
         return result(Tail.BOUNDED, exponent.kind)
@@ -194,13 +202,15 @@ def _contracts(exponent: Estimate) -> Verdict:
     return Verdict.FAILS if value > slack or exponent.kind == ExponentKind.CLOSED_FORM else Verdict.NOT_DECIDED
 
 
-def _expands(largest: float | None) -> Condition:
+def _expands(largest: float | None, is_scalar: bool) -> Condition:
     statement = "a step expands with positive probability"
-    if largest is None:
+    if largest is None or (largest > 1 + ROUNDING and not is_scalar):  # a bound of a norm above one shows nothing
         return Condition(
             statement, Verdict.NOT_DECIDED, "the largest multiplier is not known; a root p* shows that it does"
         )
-    return Condition(statement, Verdict.HOLDS if largest > 1 else Verdict.FAILS, f"the largest |m| is {largest:.6g}")
+    return Condition(
+        statement, Verdict.HOLDS if largest > 1 + ROUNDING else Verdict.FAILS, f"the largest |m| is {largest:.6g}"
+    )
 
 
 def _non_arithmetic(block: Block) -> Condition:

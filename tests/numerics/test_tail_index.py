@@ -202,3 +202,23 @@ def test_a_name_that_no_mode_has_is_refused():
     assert found.mode("u").index == pytest.approx(5.305901, abs=1e-6)
     with pytest.raises(UnknownValue, match="modes are u"):
         found.mode("v")
+
+
+def test_data_on_which_no_step_expands_leave_bounded_tails_in_the_plane_too():
+    u, w, x, y, eta = *symbols("u w x y"), symbols("eta", positive=True)
+    data = {(x, y): Empirical([1.0, -0.3, 0.8, 0.2], [0.5, 1.2, -0.9, 0.4])}
+    result = stability(Model((u * x + w * y) ** 2 / 2, [u, w], data), SGD(eta), point={u: 0, w: 0})
+    longest = max(a**2 + b**2 for a, b in zip([1.0, -0.3, 0.8, 0.2], [0.5, 1.2, -0.9, 0.4], strict=True))
+    (quiet,) = tail_index(result, at={eta: 1.99 / longest}).modes
+    assert quiet.outcome == Tail.BOUNDED
+    assert quiet.largest == pytest.approx(1.0, abs=1e-12)  # the direction across a sample is left as it is
+    (loud,) = tail_index(result, at={eta: 1.4}).modes
+    assert loud.outcome == Tail.POWER_LAW
+
+
+def test_a_matrix_mode_whose_moments_end_before_its_exponent_is_positive_has_its_index_there():
+    u, w, x, y = symbols("u w x y")
+    model = Model((u * x + w * y) ** 2 / 2, [u, w], {x: StudentT(5), y: StudentT(7)})
+    (found,) = tail_index(stability(model, SGD(0.02), point={u: 0, w: 0}), at={}, steps=1000, replicas=16).modes
+    assert found.outcome == Tail.POWER_LAW
+    assert found.index <= 2.5  # E|A|^p is infinite from the order 5/2 on

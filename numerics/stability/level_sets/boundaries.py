@@ -112,7 +112,7 @@ class _Regions:
         """Those of a scalar block with a finite law and one batch size; a single region for others."""
         if not block.is_scalar or any(symbol in block.batch.size.free_symbols for symbol in plane.axes):
             return cls()
-        size = block.batch.size.xreplace({symbol: sympy.nsimplify(value) for symbol, value in plane.base.items()})
+        size = block.batch.size.xreplace({symbol: sympy.Rational(value) for symbol, value in plane.base.items()})
         values = batch_mean_values(block.curvature[0, 0], block.randomness, replace(block.batch, size=size))
         if values is None or len(values) > MULTIPLIERS:
             return cls()

@@ -1,4 +1,4 @@
-"""The largest multiplier of a scalar block: whether a step can ever expand."""
+"""The largest multiplier of a scalar block, or the largest norm of a matrix step: whether a step can ever expand."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 import sympy
 
+from numerics.stability.matrices import AffineStep, sample_curvatures
 from numerics.stability.problem import Array, Grid, Problem
 from numerics.stability.scalar.enumeration import single_values
 from numerics.stability.scalar.exponent import problems
@@ -28,6 +29,19 @@ def largest_multiplier(block: Block, grid: Grid) -> float | None:
         return None
     keep, weight = (float(v[0]) for v in problem.grid.table([problem.keep, problem.weight]))
     return max(abs(keep + weight * bound) for bound in bounds) if weight else abs(keep)
+
+
+def largest_norm(block: Block, grid: Grid) -> float | None:
+    """A bound of the spectral norms of the steps of a matrix block, at the one point of a grid; None where none is known.
+
+    A batch of fixed size averages the steps of its samples, so that no norm exceeds the largest of a single sample.
+    """
+    numbers = {symbol: float(column[0]) for symbol, column in grid.values.items()}
+    samples = None if isinstance(block.batch.mode, Bernoulli) else sample_curvatures(block, numbers)
+    if samples is None:
+        return None
+    possible = samples.matrices[samples.shares > 0]
+    return float(np.linalg.norm(AffineStep.of(block, grid).matrices(0, possible), ord=2, axis=(-2, -1)).max())
 
 
 def _batch_range(problem: Problem) -> tuple[float, float] | None:
