@@ -74,8 +74,8 @@ class TailIndex:
 
     `index`: p* of a power law, with its `error`, and the `kind` of the exponents behind it; else None. `exponent`: the Lyapunov exponent.
     `largest`: the supremum of |m| (of a matrix mode a bound of the norm of a step), None where it is not known. `at_endpoint`: the
-    moment exponent is still
-    negative where the moments of the curvature cease to exist, and p* is that order. `conditions`: the hypotheses.
+    moment exponent is still negative where the moments of the curvature cease to exist, and p* is that order. `conditions`: the
+    hypotheses.
     """
 
     mode: str
