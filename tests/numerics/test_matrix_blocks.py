@@ -24,15 +24,18 @@ from tests.numerics.matrix_cases import (
     y,
 )
 from theory import (
+    SGD,
     Cauchy,
     DecoupledDecay,
     Empirical,
     HeavyBall,
     InvalidRequest,
+    Model,
     Nesterov,
     Normal,
     Sampling,
     Uniform,
+    stability,
     symbols,
 )
 
@@ -201,3 +204,19 @@ def test_spectra_hold_the_sum_rule_and_every_exponent():
 def test_what_a_stability_cannot_use_is_refused_by_name(options, word):
     with pytest.raises(InvalidRequest, match=word):
         lyapunov_spectrum(regression(), at={eta: 1.4}, **options)
+
+
+@pytest.mark.parametrize(
+    ("size", "rate", "batch", "printed", "error"),
+    [(3, 0.5, 1, 0.0665, 3e-4), (3, 0.9, 2, 0.1121, 4e-4), (10, 0.3, 1, 0.0656, 2e-4), (1, 0.5, 1, -0.09942, 5e-6)],
+)
+def test_a_unit_on_a_vector_of_inputs_has_the_exponents_of_the_literature(size, rate, batch, printed, error):
+    weights, inputs = symbols(f"v0:{size}"), symbols(f"z0:{size}")
+    loss = (u * sum(a * b for a, b in zip(weights, inputs, strict=True)) - y) ** 2 / 2
+    model = Model(loss, [u, *weights], {symbol: Normal() for symbol in (*inputs, y)})
+    found = solve(
+        stability(model, SGD(eta, batch_size=batch), point=dict.fromkeys(model.parameters, 0)), at={eta: rate}
+    )
+    top = int(found["exponent"].values.argmax())
+    spread = float(np.hypot(found["exponent_error"][top], error))
+    assert abs(float(found["exponent"][top]) - printed) < 5 * spread

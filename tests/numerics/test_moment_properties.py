@@ -32,6 +32,7 @@ from theory import (
     stability,
     symbols,
 )
+from theory.stability.batch_moments import batch_moments
 
 u, x, y = symbols("u x y")
 eta = symbols("eta", positive=True)
@@ -101,6 +102,27 @@ def test_larger_batches_never_raise_moments_of_order_one_and_more_but_may_raise_
     lyapunov = [scalar_exponent(scalar(x**2, {x: Normal()}, batch).blocks[0], at).values[0] for batch in (1, 2, 16)]
     assert lyapunov[0] > 0 > lyapunov[1]
     assert lyapunov[2] > 0
+
+
+@pytest.mark.parametrize(
+    ("law", "batch"),
+    [
+        (Uniform(-1, 2), 1),
+        (Discrete({-1: 0.2, 0.5: 0.8}), 1),
+        (Discrete({-1: 0.2, 0.5: 0.8}), 3),
+        (Mixture([(Uniform(0, 1), 0.5), (Uniform(1, 2), 0.5)]), 1),
+    ],
+)
+def test_small_steps_have_the_exponent_of_their_expansion_in_moments_of_the_curvature(law, batch):
+    rates, bound = np.array([1e-3, 2e-3, 4e-3]), 2.0  # of |h| on the supports
+    block = scalar(x, {x: law}, batch).blocks[0]
+    found = scalar_exponent(block, Grid({eta: rates}, 3))
+    mean, central = batch_moments(x, block.randomness, block.batch, 2)
+    second = float(central[2] + mean**2)
+    expansion = -rates * float(mean) - rates**2 * second / 2
+    rest = (rates * bound) ** 3 / 3 / (1 - rates * bound)  # of the series of log(1 - eta h), which converges here
+    assert np.all(np.abs(found.values - expansion) <= rest + found.errors)
+    assert np.all(np.abs(found.values + rates * float(mean)) > rest)  # the second order is needed
 
 
 # ------------------------------------------------------------------------------------------------------ infinite and vanishing
